@@ -1,0 +1,21 @@
+"""RefinePose-B as the paper describes it; the data set fills in keypoints and codec."""
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(
+        type='PoseDataPreprocessor',
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True),
+    backbone=dict(
+        type='ShortcutViT',
+        arch='base',
+        img_size=(256, 192),
+        drop_path_rate=0.3,
+        # MAE weights as converted and hosted by OpenMMLab. To train from scratch:
+        #   --cfg-options model.backbone.init_cfg=None
+        init_cfg=dict(
+            type='EncoderWeights',
+            checkpoint='https://download.openmmlab.com/mmpose/v1/pretrained_models/'
+            'mae_pretrain_vit_base_20230913.pth')),
+    head=dict(type='FusionHead', in_channels=768, out_channels=17),
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))

@@ -1,0 +1,9 @@
+"""The paper as modules: stem, encoder and head, each in a file of its own."""
+
+from .features import PoseFeatures
+from .fusion_head import FusionHead
+from .gradual_embedding import GradualEmbedding
+from .patch_embedding import PatchEmbedding
+from .shortcut_vit import ShortcutViT
+
+__all__ = ['FusionHead', 'GradualEmbedding', 'PatchEmbedding', 'PoseFeatures', 'ShortcutViT']

@@ -1,0 +1,32 @@
+"""FeatureAggregation, the block that stem and head share (Eq. 8)."""
+
+from __future__ import annotations
+
+from mmcv.cnn import DepthwiseSeparableConvModule
+
+
+class FeatureAggregation(DepthwiseSeparableConvModule):
+    """ReLU(BatchNorm(DSC(x))), Eq. 8: a 3x3 depthwise and a 1x1 pointwise convolution.
+
+    Nothing stands between the two convolutions, as the equation writes it. They carry no bias:
+    the BatchNorm behind them would remove it.
+
+    Args:
+        in_channels: Channels of the input map.
+        out_channels: Channels of the output map.
+        norm_cfg: The normalisation; ``dict(type='SyncBN')`` for small batches per device.
+
+    Shapes: (B, in_channels, h, w) -> (B, out_channels, h, w).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, norm_cfg: dict):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size=3,
+            padding=1,
+            dw_norm_cfg=None,
+            dw_act_cfg=None,
+            pw_norm_cfg=norm_cfg,
+            pw_act_cfg=dict(type='ReLU'),
+            bias=False)

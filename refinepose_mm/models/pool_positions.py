@@ -1,0 +1,60 @@
+"""2x2 max-pooling that tells where each maximum was, and its inverse (sec. 3.1 and 3.2).
+
+A *position* is the place of the winner in its 2x2 window, row by row: 0 top left, 1 top right,
+2 bottom left, 3 bottom right; the first one wins a tie. Torch's own pooling returns flat int64
+indices instead. Positions take an eighth of the memory, scatter nothing (so they are
+deterministic on CUDA), and unpooling by them is compare-and-place, which every inference engine
+runs; values, winners and gradients are those of ``nn.MaxPool2d`` and ``nn.MaxUnpool2d``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def max_pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Pool 2x2 windows with stride 2.
+
+    Args:
+        x: (B, C, h, w) with even h and w.
+
+    Returns:
+        The maxima (B, C, h/2, w/2) and their positions, uint8 of the same shape, 0 to 3.
+
+    Raises:
+        ValueError: If h or w is odd: the last row or column would have no window.
+    """
+    height, width = x.shape[-2:]
+    if height % 2 or width % 2:
+        raise ValueError(f'2x2 pooling needs an even height and width, got {height}x{width}')
+    pooled = F.max_pool2d(x, kernel_size=2)
+    with torch.no_grad():
+        is_top_left = x[..., 0::2, 0::2] == pooled
+        is_top_right = x[..., 0::2, 1::2] == pooled
+        is_bottom_left = x[..., 1::2, 0::2] == pooled
+        # Each further comparison counts only where the earlier ones failed: first one wins.
+        position = torch.where(is_bottom_left, 2, 3)
+        position = torch.where(is_top_right, 1, position)
+        position = torch.where(is_top_left, 0, position)
+    return pooled, position.to(torch.uint8)
+
+
+def max_unpool_by_positions(x: Tensor, positions: Tensor) -> Tensor:
+    """Put each value back to the position its window's maximum had; zeros elsewhere.
+
+    Args:
+        x: (B, R * C, h, w). Channel k uses position channel ``k mod C``, so one set of
+            positions serves a map that is R times as wide.
+        positions: (B, C, h, w), uint8, 0 to 3.
+
+    Returns:
+        (B, R * C, 2h, 2w).
+    """
+    batch, channels, height, width = x.shape
+    repeats = channels // positions.shape[1]
+    window = torch.arange(4, dtype=torch.uint8, device=x.device).view(2, 1, 2)
+    won = positions[:, None, :, :, None, :, None] == window  # B,1,C,h,2,w,2
+    x = x.reshape(batch, repeats, -1, height, 1, width, 1)
+    return torch.where(won, x, 0).reshape(batch, channels, 2 * height, 2 * width)

@@ -1,0 +1,3 @@
+"""The only copy of the version."""
+
+__version__ = '0.1.0'
