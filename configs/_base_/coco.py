@@ -10,7 +10,7 @@ known_boxes = dict(
     gt=None)
 dataset_type = 'CocoDataset'
 data_mode = 'topdown'
-codec = dict(type='UDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 
 train_pipeline = [
     dict(type='LoadCompleteImage'),

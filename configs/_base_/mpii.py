@@ -6,7 +6,7 @@ annotations/mpii_gt_val.mat, as MMPose's guide to MPII describes.
 data_root = '{{$MPII_ROOT:data/mpii/}}'
 dataset_type = 'MpiiDataset'
 data_mode = 'topdown'
-codec = dict(type='UDPHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
+codec = dict(type='BatchedUDPHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
 train_pipeline = [
     dict(type='LoadCompleteImage'),

@@ -2,7 +2,7 @@
 data_root = '{{$TOY_ROOT:data/toy/}}'
 dataset_type = 'CocoDataset'
 data_mode = 'topdown'
-codec = dict(type='UDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
+codec = dict(type='BatchedUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
 
 train_pipeline = [
     dict(type='LoadCompleteImage'),
