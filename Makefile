@@ -11,17 +11,17 @@ help:
 	@echo "make test   set up and run the tests"
 	@echo "make setup  only build or update $(VENV)"
 	@echo "make lint   check style with ruff"
-	@echo "make clean  remove $(VENV), data/toy and work_dirs"
+	@echo "make clean  remove what these made, but never work_dirs, where your training is"
 
 setup: $(STAMP)
 
 # The stamp is written last: an interrupted set-up is taken up again where pip left it.
 $(STAMP): requirements/torch.txt requirements/lock.txt setup.py
 	@echo "==> [1/4] virtual environment $(VENV)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "==> [2/4] torch (the largest download)"
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements/torch.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements/torch.txt -c requirements/lock.txt
 	@echo "==> [3/4] OpenMMLab and the rest of the tested set"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-deps -r requirements/lock.txt
 	@echo "==> [4/4] refinepose_mm"
@@ -39,4 +39,4 @@ lint: setup
 	@$(BIN)/ruff check .
 
 clean:
-	rm -rf $(VENV) data/toy work_dirs
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache data/toy

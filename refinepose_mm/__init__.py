@@ -13,7 +13,7 @@ __all__ = ['__version__']
 
 try:
     compat.repair()
-    from . import codecs, datasets, engine, models  # noqa: F401
+    from . import codecs, datasets, engine, models, weights  # noqa: F401
 except Exception as error:
     # The command line must start on a broken installation too: `refinepose doctor` is what
     # explains it. Its other commands fail at their own imports.

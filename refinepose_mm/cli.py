@@ -37,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
         if name == chosen:
             try:
                 command = importlib.import_module(f'.{module}', __package__)
-            except ImportError as error:
+            except Exception as error:  # a broken package raises what it likes
+                if '--debug' in argv:
+                    raise
                 print(f'refinepose: {error}; `refinepose doctor` says what is missing',
                       file=sys.stderr)
                 return 2

@@ -6,11 +6,14 @@ Each names the upstream issue that it stands in for: when that one is closed, de
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
+import pickle
 import sys
 import types
+from typing import Callable
 
 import numpy as np
 import torch
@@ -39,7 +42,7 @@ def repair_torchvision() -> str | None:
     A torchvision that was built for another torch than the installed one has no operators, and
     its import ends in "operator torchvision::nms does not exist". MMPose needs its transforms
     only, so it is enough to declare the operators that the import looks up.
-    Stands in for open-mmlab/mmpose#3218.
+    Stands in for pytorch/vision#8985.
     """
     if importlib.util.find_spec('torchvision') is None:
         return None
@@ -71,8 +74,9 @@ def repair_mmcv_ext() -> str | None:
     every operator with a clear error when it is called, but ``nms``, which detectors need, works.
     Stands in for open-mmlab/mmpose#3250.
     """
-    if isinstance(sys.modules.get('mmcv._ext'), _MissingOperators):
-        return _MissingOperators.SUMMARY
+    loaded = sys.modules.get('mmcv._ext')
+    if loaded is not None:
+        return _MissingOperators.SUMMARY if isinstance(loaded, _MissingOperators) else None
     if importlib.util.find_spec('mmcv') is None or importlib.util.find_spec('mmcv._ext'):
         return None
     sys.modules['mmcv._ext'] = _MissingOperators()
@@ -138,19 +142,42 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -
 def repair_checkpoint_loading() -> str | None:
     """Let torch >= 2.6 read MMEngine's own checkpoints with ``weights_only=True``.
 
-    They hold MMEngine's HistoryBuffer and numpy scalars, which are harmless and named here;
+    They hold MMEngine's HistoryBuffer and numpy values, which are harmless and named here;
     anything else in a pickle stays refused. Stands in for open-mmlab/mmengine#1655.
     """
-    if not hasattr(torch.serialization, 'add_safe_globals'):  # torch < 2.4 does not ask
+    if torch.__version__ < (2, 6) or importlib.util.find_spec('mmengine') is None:
         return None
-    if importlib.util.find_spec('mmengine') is None:
-        return None
-    from mmengine.logging.history_buffer import HistoryBuffer
-    core = importlib.import_module('numpy._core' if np.__version__ >= '2' else 'numpy.core')
-    dtypes = [kind for kind in vars(np.dtypes).values() if isinstance(kind, type)] \
-        if hasattr(np, 'dtypes') else []
-    torch.serialization.add_safe_globals([
-        HistoryBuffer, getattr, np.ndarray, np.dtype, core.multiarray._reconstruct,
-        core.multiarray.scalar, *dtypes
-    ])
+    torch.serialization.add_safe_globals(_checkpoint_globals())
     return "MMEngine's checkpoints hold numpy values; named them safe for torch.load"
+
+
+@functools.cache
+def _checkpoint_globals() -> tuple:
+    """What pickles of MMEngine's checkpoints refer to, written with numpy 1 or 2."""
+    from mmengine.logging.history_buffer import HistoryBuffer
+
+    def history_buffer_statistic(owner, name):
+        # A pickled HistoryBuffer names its own methods by getattr: serve these, nothing else.
+        if owner is not HistoryBuffer:
+            raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) in a checkpoint')
+        return getattr(owner, name)
+
+    home = 'numpy.core' if np.__version__.startswith('1.') else 'numpy._core'
+    multiarray = importlib.import_module(f'{home}.multiarray')
+    functions = [_under_name(history_buffer_statistic, 'builtins', 'getattr')]
+    for core in ('numpy.core', 'numpy._core'):  # numpy 2 moved them
+        for name in ('_reconstruct', 'scalar'):
+            function = getattr(multiarray, name)
+            functions.append(_under_name(function, f'{core}.multiarray', name))
+    dtypes = {type(np.dtype(code)) for code in np.typecodes['All']}
+    return (HistoryBuffer, np.ndarray, np.dtype, *dtypes, *functions)
+
+
+def _under_name(function: Callable, module: str, name: str) -> Callable:
+    """The function, to be found by torch under the name that a pickle uses for it."""
+
+    def named(*args):
+        return function(*args)
+
+    named.__module__, named.__name__, named.__qualname__ = module, name, name
+    return named

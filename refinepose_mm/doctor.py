@@ -14,7 +14,10 @@ LOCK = 'pip install --no-deps -r requirements/lock.txt'
 
 
 class Package(NamedTuple):
-    """A distribution to look for: the version that was tested and how to install it."""
+    """A distribution to look for: the version that was tested and how to install it.
+
+    `module` is one whose import uses all that breaks: compiled parts and other packages.
+    """
 
     name: str
     module: str
@@ -29,12 +32,12 @@ PACKAGES = [
     Package('numpy', 'numpy', '1.26.4', LOCK),
     Package('opencv-python-headless', 'cv2', '4.11.0.86', LOCK),
     Package('mmengine', 'mmengine', '0.10.7', LOCK),
-    Package('mmcv-lite', 'mmcv', '2.1.0', LOCK),
-    Package('mmpose', 'mmpose', '1.3.2', LOCK),
-    Package('xtcocotools', 'xtcocotools', '1.14.3', LOCK),
+    Package('mmcv-lite', 'mmcv.ops', '2.1.0', LOCK),
+    Package('mmpose', 'mmpose.apis', '1.3.2', LOCK),
+    Package('xtcocotools', 'xtcocotools.mask', '1.14.3', LOCK),
     Package('openmim', 'mim', '0.3.9', LOCK),
-    Package('setuptools', 'pkg_resources', '80.9.0', LOCK),
-    Package('mmdet', 'mmdet', '3.3.0', LOCK, required=False),
+    Package('setuptools', 'pkg_resources', '80.8.0', LOCK),
+    Package('mmdet', 'mmdet.apis', '3.3.0', LOCK, required=False),
     Package('safetensors', 'safetensors', '0.6.2', LOCK, required=False),
     Package('onnxruntime', 'onnxruntime', None, 'pip install onnxruntime', required=False),
     Package('openvino', 'openvino', None, 'pip install openvino', required=False),

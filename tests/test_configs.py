@@ -108,7 +108,8 @@ def test_roots_come_from_the_environment(monkeypatch):
     assert config.val_dataloader.dataset.bbox_file is None
     assert config.val_evaluator.ann_file == '/photos/coco/annotations/person_keypoints_val2017.json'
     monkeypatch.setenv('COCO_BOXES', '/boxes.json')
-    assert load('configs/refinepose_vitb_coco.py').test_dataloader.dataset.bbox_file == '/boxes.json'
+    dataset = load('configs/refinepose_vitb_coco.py').test_dataloader.dataset
+    assert dataset.bbox_file == '/boxes.json'
     monkeypatch.delenv('COCO_BOXES')
     boxes = load('configs/refinepose_vitb_coco.py').val_dataloader.dataset.bbox_file
     assert boxes.endswith('COCO_val2017_detections_AP_H_56_person.json')

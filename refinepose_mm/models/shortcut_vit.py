@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, initialize
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -100,9 +100,8 @@ class ShortcutViT(BaseModule):
                  drop_path_rate: float = 0.,
                  with_cp: bool = False,
                  init_cfg: dict | list | None = None):
-        default_init = [dict(type='TruncNormal', layer='Linear', std=.02)]
-        further_init = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
-        super().__init__([*default_init, *further_init])
+        super().__init__(dict(type='TruncNormal', layer='Linear', std=.02))
+        self.further_init_cfg = init_cfg
         widths = resolve_arch(arch)
         if shortcut not in SHORTCUTS:
             raise ValueError(f'shortcut must be one of {", ".join(SHORTCUTS)}, got {shortcut!r}')
@@ -128,6 +127,14 @@ class ShortcutViT(BaseModule):
         if shortcut == 'gated':
             self.gates = nn.Parameter(torch.zeros(widths.num_layers // group_size))
         self.ln1 = nn.LayerNorm(widths.embed_dims, eps=1e-6)
+
+    def init_weights(self) -> None:
+        """Initialise everything, then load what `init_cfg` names over it."""
+        already = self.is_init
+        super().init_weights()
+        # Here, and not through BaseModule: that would initialise the stem after loading it.
+        if self.further_init_cfg and not already:
+            initialize(self, self.further_init_cfg)
 
     def get_layer_depth(self, name: str) -> tuple[int, int]:
         """Depth of a parameter, for learning rates that decay towards the input.

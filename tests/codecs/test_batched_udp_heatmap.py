@@ -124,7 +124,8 @@ def test_one_person_is_decoded_as_in_a_batch():
 def test_half_precision_heatmaps_are_decoded_in_single_precision():
     heatmaps = torch.from_numpy(noisy_people(1, .002, 2)).bfloat16()
     codec = BatchedUDPHeatmap(**SIZES)
-    keypoints, scores = codec.batch_decode(heatmaps)
+    with torch.autocast('cpu', torch.bfloat16):
+        keypoints, scores = codec.batch_decode(heatmaps)
     expected, expected_scores = codec.batch_decode(heatmaps.float())
     np.testing.assert_array_equal(keypoints, expected)
     np.testing.assert_array_equal(scores, expected_scores)

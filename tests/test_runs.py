@@ -1,0 +1,56 @@
+"""`mim train` and `mim test` in processes of their own, as users start them."""
+
+import json
+
+import pytest
+from conftest import mim
+
+from refinepose_mm.datasets import toy_people
+
+CONFIG = 'configs/refinepose_tiny_toy.py'
+SMALL = ('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+         'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
+         'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
+         'train_dataloader.batch_size=8')
+
+
+@pytest.fixture(scope='module')
+def toy(tmp_path_factory):
+    root = tmp_path_factory.mktemp('toy')
+    toy_people.generate(root, num_train=12, num_val=6)
+    return root
+
+
+def run(command, work_dir, toy, *extra, config=CONFIG, **environment):
+    return mim(command, 'mmpose', config, '--gpus', '0', '--work-dir', work_dir, *extra,
+               TOY_ROOT=str(toy), **environment)
+
+
+def test_a_checkpoint_that_was_just_written_is_evaluated(toy, tmp_path):
+    trained = run('train', tmp_path, toy, '--cfg-options', 'train_cfg.max_epochs=1',
+                  'train_cfg.val_interval=1', 'default_hooks.checkpoint.interval=1', *SMALL)
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    assert (tmp_path / 'epoch_1.pth').is_file()
+    tested = run('test', tmp_path / 'test', toy, '--checkpoint', tmp_path / 'epoch_1.pth',
+                 '--cfg-options', *SMALL)
+    assert tested.returncode == 0, tested.stderr[-3000:]
+    log, = (tmp_path / 'test').glob('*/*.json')
+    # The same weights on the same images: the score of the training run's own validation.
+    in_training = [json.loads(line) for line in next(
+        tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    assert json.loads(log.read_text())['coco/AP'] == in_training[-1]['coco/AP']
+
+
+@pytest.mark.parametrize('options, message', [
+    (['model.backbone.img_size=(120,96)'], 'input must be divisible by 16, got 120x96'),
+    (['model.backbone.group_size=3'], 'groups of 3 for 4 blocks'),
+    (['model.backbone.arch=giant'], "unknown arch 'giant'; known: tiny, small, base, large, huge"),
+    (['model.backbone.stem.type=PatchEmbedding'], 'needs the pool positions of a stem that max'),
+    (['train_dataloader.dataset.ann_file=annotations/none.json'],
+     'annotations/none.json` does not exist'),
+    (['train_dataloader.dataset.data_prefix.img=nowhere/'], 'nowhere/000000000001.jpg does not'),
+])
+def test_mistakes_end_in_a_clear_message(toy, tmp_path, options, message):
+    result = run('train', tmp_path, toy, '--cfg-options', *options, *SMALL)
+    assert result.returncode != 0
+    assert message in result.stdout + result.stderr
