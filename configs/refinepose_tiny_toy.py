@@ -5,6 +5,6 @@ _base_ = [
 
 model = dict(head=dict(decoder=_base_.codec))
 default_hooks = dict(
-    logger=dict(interval=10),
-    checkpoint=dict(interval=5, save_best='coco/AP', rule='greater'))
+    logger=dict(interval=50),
+    checkpoint=dict(interval=1, save_best='coco/AP', rule='greater'))
 randomness = dict(seed=0)

@@ -10,9 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 from .datasets import toy_people
 
 CONFIG = 'configs/refinepose_tiny_toy.py'
+OVERLAYS = 'overlays.jpg'
+HEIGHT = 320  # of the pictures in it, in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--data', default='data/toy', help='where the toy people are drawn')
     parser.add_argument('--work-dir', default='work_dirs/refinepose_tiny_toy',
                         help='checkpoints, logs and pictures; a finished run is used again')
-    parser.add_argument('--train', type=int, default=1000, help='training images')
+    parser.add_argument('--train', type=int, default=2000, help='training images')
     parser.add_argument('--val', type=int, default=100, help='validation images')
 
 
@@ -59,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     print(f'  coco/AP on {args.val} toy validation images: {ap:.3f}')
     print(f'  checkpoint      {checkpoint}')
     print(f'  training curve  {curve}')
-    print(f'  overlays        {overlays} ({len(pictures)} pictures)')
+    print(f'  overlays        {work_dir / OVERLAYS}; one by one in {overlays} ({len(pictures)})')
     print('\nNext, with COCO on disk (annotations/, train2017/, val2017/):')
     print('  COCO_ROOT=/path/to/coco mim train mmpose configs/refinepose_vitb_coco.py')
     return 0
@@ -87,18 +92,24 @@ def last_metric(work_dir: Path, name: str) -> float:
 
 def draw_overlays(config: str, checkpoint: Path, images: Path, out_dir: Path,
                   toy_root: Path) -> list[Path]:
-    """Let MMPoseInferencer draw skeletons on every image of a folder.
+    """Let MMPoseInferencer draw skeletons on every image of a folder, and put all side by side.
 
-    Each toy image of the folder shows one person, so the whole image is the person's box.
+    Each image is the portrait of one person, so the whole image is the person's box.
     """
     from mmpose.apis import MMPoseInferencer
     os.environ['TOY_ROOT'] = str(toy_root)
     inferencer = MMPoseInferencer(
         pose2d=config, pose2d_weights=str(checkpoint), det_model='whole_image', device='cpu')
-    for _ in inferencer(str(images), vis_out_dir=str(out_dir), draw_bbox=False, radius=3,
-                        thickness=2):
+    for _ in inferencer(str(images), vis_out_dir=str(out_dir), radius=3, thickness=2):
         pass
-    return sorted(out_dir.glob('*.jpg'))
+    pictures = sorted(out_dir.glob('*.jpg'))
+    side_by_side = []
+    for picture in pictures:
+        image = cv2.imread(str(picture))
+        height, width = image.shape[:2]
+        side_by_side.append(cv2.resize(image, (width * HEIGHT // height, HEIGHT)))
+    cv2.imwrite(str(out_dir.parent / OVERLAYS), np.hstack(side_by_side))
+    return pictures
 
 
 def plot_training(work_dir: Path) -> Path:

@@ -2,16 +2,17 @@
 
 import json
 
+import cv2
 import pytest
-from conftest import mim
+from conftest import ROOT, mim
 
+from refinepose_mm import demo
 from refinepose_mm.datasets import toy_people
 
 CONFIG = 'configs/refinepose_tiny_toy.py'
-SMALL = ('train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+SMALL = ('train_dataloader.num_workers=0',
          'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False',
-         'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False',
-         'train_dataloader.batch_size=8')
+         'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
 
 
 @pytest.fixture(scope='module')
@@ -26,7 +27,7 @@ def run(command, work_dir, toy, *extra, config=CONFIG, **environment):
                TOY_ROOT=str(toy), **environment)
 
 
-def test_a_checkpoint_that_was_just_written_is_evaluated(toy, tmp_path):
+def test_a_checkpoint_that_was_just_written_is_evaluated_and_drawn(toy, tmp_path, monkeypatch):
     trained = run('train', tmp_path, toy, '--cfg-options', 'train_cfg.max_epochs=1',
                   'train_cfg.val_interval=1', 'default_hooks.checkpoint.interval=1', *SMALL)
     assert trained.returncode == 0, trained.stderr[-3000:]
@@ -38,7 +39,20 @@ def test_a_checkpoint_that_was_just_written_is_evaluated(toy, tmp_path):
     # The same weights on the same images: the score of the training run's own validation.
     in_training = [json.loads(line) for line in next(
         tmp_path.glob('*/vis_data/scalars.json')).read_text().splitlines()]
-    assert json.loads(log.read_text())['coco/AP'] == in_training[-1]['coco/AP']
+    ap = in_training[-1]['coco/AP']
+    assert json.loads(log.read_text())['coco/AP'] == ap == demo.last_metric(
+        tmp_path / 'test', 'coco/AP')
+
+    # The rest of `refinepose demo`.
+    assert demo.plot_training(tmp_path).stat().st_size > 10_000
+    monkeypatch.chdir(ROOT)
+    pictures = demo.draw_overlays(
+        CONFIG, demo.best_checkpoint(tmp_path), toy / 'demo', tmp_path / 'overlays', toy)
+    assert len(pictures) == toy_people.DEMO_IMAGES
+    drawn, image = (cv2.imread(str(folder / pictures[0].name))
+                    for folder in (tmp_path / 'overlays', toy / 'demo'))
+    assert drawn.shape == image.shape and (drawn != image).any()
+    assert cv2.imread(str(tmp_path / demo.OVERLAYS)).shape[0] == demo.HEIGHT
 
 
 @pytest.mark.parametrize('options, message', [

@@ -9,7 +9,11 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False))
-custom_hooks = [dict(type='SyncBuffersHook')]
+custom_hooks = [
+    dict(type='EpochSeedHook'),
+    dict(type='CompileNetworkHook'),  # for --cfg-options compile=True
+    dict(type='SyncBuffersHook'),
+]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -1,10 +1,10 @@
 """A few minutes of AdamW on a CPU: short warm-up, then a cosine down to zero."""
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=5)
+train_cfg = dict(by_epoch=True, max_epochs=7, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 
 optim_wrapper = dict(
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=0.05),
+    optimizer=dict(type='AdamW', lr=4e-3, weight_decay=0.05),
     constructor='LayerWiseLRConstructor',
     paramwise_cfg=dict(layer_decay_rate=1.),  # from scratch, every layer has everything to learn
     clip_grad=dict(max_norm=1., norm_type=2))

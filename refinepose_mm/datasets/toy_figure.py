@@ -35,7 +35,7 @@ PARTS = ('neck', 'head', 'torso',
          *(f'{side}_{part}' for side in SIDES
            for part in ('upper_arm', 'forearm', 'hand', 'thigh', 'shin', 'foot')))
 MAX_PARTS = 32  # room for the part index in the map of owners
-HEAD = .065  # radius
+HEAD = .08  # radius; toys have big heads
 # A point of the head is seen while it lies this much, in radii, before the head's centre.
 HORIZON = dict(nose=.1, eye=.1, ear=-.3)
 SUBPIXEL_BITS = 4  # of cv2's polygon coordinates
@@ -89,15 +89,19 @@ class Figure:
                          SUBPIXEL_BITS)
 
     def visibility(self, owners: np.ndarray, number: int) -> np.ndarray:
-        """COCO's flags (17,): 0 outside the image, 1 hidden, 2 visible."""
+        """COCO's flags (17,): 0 not labelled, 1 hidden, 2 visible.
+
+        As COCO's annotators do, points outside the image and those on the far side of the
+        person's own head are left out; what something else hides is labelled.
+        """
         flags = np.zeros(len(KEYPOINTS), int)
         height, width = owners.shape
         for index, (name, (x, y)) in enumerate(zip(KEYPOINTS, self.keypoints)):
             column, row = int(round(x)), int(round(y))
-            if not (0 <= column < width and 0 <= row < height):
+            if self.hidden[index] or not (0 <= column < width and 0 <= row < height):
                 continue
             on_top = owners[row, column] in [owner_id(number, part) for part in PARTS_OF[name]]
-            flags[index] = 2 if on_top and not self.hidden[index] else 1
+            flags[index] = 2 if on_top else 1
         return flags
 
 
@@ -116,9 +120,9 @@ def random_figure(rng: np.random.Generator, height: float, centre: tuple[float, 
     """
     joints, head_frame = _random_pose(rng)
     view = Rotation.from_euler('ZXY', [  # yaw first, then pitch, then roll in the image
-        rng.normal(0, 10) if rng.random() < .9 else rng.uniform(-180, 180),
+        rng.normal(0, 8) if rng.random() < .96 else rng.uniform(-180, 180),
         rng.normal(0, 8),
-        rng.choice([0., 180.], p=[.7, .3]) + rng.normal(0, 40),
+        rng.choice([0., 180.], p=[.8, .2]) + rng.normal(0, 35),
     ], degrees=True)
     points = {name: view.apply(point) * height for name, point in joints.items()}
     flat = np.array([point[:2] for point in points.values()])
@@ -151,7 +155,7 @@ def _random_pose(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], Rotat
     joints = dict(neck=neck, chest=torso.apply([0, -.75 * lengths['torso'], .05]))
     joints['head'] = neck + torso.apply([0, -.05 - HEAD, .01])
     joints['nose'] = joints['head'] + head.apply(np.multiply(HEAD, [0, .15, 1.1]))
-    active = rng.uniform(.3, 1)  # from standing at ease to all limbs flying
+    active = rng.uniform(.2, .9)  # from standing at ease to all limbs flying
     for side, sign in SIDES.items():
         joints[f'{side}_eye'] = joints['head'] + head.apply(
             np.multiply(HEAD, [.4 * sign, -.2, .85]))
@@ -159,8 +163,8 @@ def _random_pose(rng: np.random.Generator) -> tuple[dict[str, np.ndarray], Rotat
             np.multiply(HEAD, [sign, 0, -.05]))
 
         arm = torso * Rotation.from_euler(
-            'ZX', np.multiply(angles((5, 150), (-45, 110)), [-sign * active, active]), degrees=True)
-        forearm = arm * Rotation.from_euler('YX', angles((-60, 60), (5, 130)), degrees=True)
+            'ZX', np.multiply(angles((5, 140), (-45, 100)), [-sign * active, active]), degrees=True)
+        forearm = arm * Rotation.from_euler('YX', angles((-60, 60), (5, 110)), degrees=True)
         leg = Rotation.from_euler(
             'ZX', np.multiply(angles((2, 45), (-30, 90)), [-sign * active, active]), degrees=True)
         shin = leg * Rotation.from_euler('X', -rng.uniform(0, 100) * active, degrees=True)
@@ -186,14 +190,14 @@ def _random_clothes(rng: np.random.Generator) -> Clothes:
     return Clothes(
         skin=skin, hair=colour[0] * .5, shirt=colour[1], mark=255 - colour[1],
         trousers=colour[2] * .8, shoes=colour[3] * .6,
-        sleeves=colour[1] if rng.random() < .5 else skin,
+        sleeves=colour[1] * .8 if rng.random() < .5 else skin,
         legs=colour[2] * .8 if rng.random() < .6 else skin)
 
 
 def _body_shapes(rng: np.random.Generator, points: dict[str, np.ndarray], clothes: Clothes,
                  height: float) -> list[Shape]:
     """Torso and limbs."""
-    stout = rng.uniform(.85, 1.25) * height
+    stout = rng.uniform(1.1, 1.5) * height
 
     def limb(part, start, end, radii, colour):
         start, end = points[start], points[end]
@@ -218,7 +222,7 @@ def _body_shapes(rng: np.random.Generator, points: dict[str, np.ndarray], clothe
             return limb(f'{side}_{part}', f'{side}_{start}', f'{side}_{end}', radii, colour)
 
         shapes += [
-            of('upper_arm', 'shoulder', 'elbow', (.035, .027), clothes.shirt),
+            of('upper_arm', 'shoulder', 'elbow', (.035, .027), clothes.shirt * .8),
             of('forearm', 'elbow', 'wrist', (.026, .019), clothes.sleeves),
             of('hand', 'wrist', 'fingers', (.018, .016), clothes.skin),
             of('thigh', 'hip', 'knee', (.048, .034), clothes.trousers),
@@ -241,7 +245,7 @@ def _head_shapes(points: dict[str, np.ndarray], frame: Rotation, clothes: Clothe
     shapes = [ball(head, 1., clothes.skin), ball(hair, .97, clothes.hair)]
     for name in KEYPOINTS[:5]:
         if not _behind_own_head(name, points, height):
-            size, colour = ((.2, clothes.skin * .7) if name == 'nose' else
+            size, colour = ((.25, clothes.skin * .6) if name == 'nose' else
                             (.17, np.array([30., 20., 20.])) if name.endswith('eye') else
                             (.28, clothes.skin * .85))
             shapes.append(ball(points[name], size, colour))

@@ -17,8 +17,9 @@ from mmengine.utils import track_iter_progress
 
 from .toy_figure import KEYPOINTS, MAX_PARTS, Figure, random_figure
 
-IMAGE_SIZE = dict(train=(320, 240), val=(320, 240), demo=(180, 240))  # width, height
+IMAGE_SIZE = (320, 240)  # width, height
 DEMO_IMAGES = 8
+DEMO_MARGIN = 8  # pixels around the person
 SPLITS = ('train', 'val', 'demo')  # an image depends on its split and number alone
 SPEC = 'toy_people.json'
 VERSION = 1  # of the drawing; raise it with every change of the pictures
@@ -43,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
 def generate(root: Path, num_train: int, num_val: int, seed: int = 0) -> None:
     """Draw toy people in COCO's layout, unless the same ones are there already.
 
-    Writes ``annotations/person_keypoints_{train,val,demo}.json`` and JPEG images of one to
-    three persons in ``train/`` and ``val/``, of one person in ``demo/``.
+    Writes ``annotations/person_keypoints_{train,val}.json``, JPEG images of one to three persons
+    in ``train/`` and ``val/``, and portraits of one person each, without annotations, in
+    ``demo/``.
 
     Args:
         root: Folder to draw into.
@@ -82,20 +84,24 @@ def generate(root: Path, num_train: int, num_val: int, seed: int = 0) -> None:
 
 
 def _draw_split(root: Path, split: str, count: int, seed: int) -> None:
-    folder = root / split
-    folder.mkdir()
+    (root / split).mkdir()
     images, annotations = [], []
-    print(f'{folder}:', flush=True)
+    print(f'{root / split}:', flush=True)
     for number in track_iter_progress(range(1, count + 1)):
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
         persons = 1 if split == 'demo' else rng.choice([1, 2, 3], p=[.35, .4, .25])
-        image, people = draw_scene(rng, persons, IMAGE_SIZE[split])
-        name = f'{number:012d}.jpg'
-        if not cv2.imwrite(str(folder / name), image):
-            raise OSError(f'cannot write {folder / name}')
-        images.append(dict(id=number, file_name=name, height=image.shape[0], width=image.shape[1]))
+        image, people = draw_scene(rng, persons)
+        if split == 'demo':
+            image = _portrait(image, people[0]['bbox'])
+        path = root / split / f'{number:012d}.jpg'
+        if not cv2.imwrite(str(path), image):
+            raise OSError(f'cannot write {path}')
+        images.append(dict(
+            id=number, file_name=path.name, height=image.shape[0], width=image.shape[1]))
         for person in people:
             annotations.append(dict(id=len(annotations) + 1, image_id=number, **person))
+    if split == 'demo':
+        return
     category = dict(id=1, name='person', supercategory='person', keypoints=KEYPOINTS,
                     skeleton=SKELETON)
     (root / f'annotations/person_keypoints_{split}.json').write_text(json.dumps(dict(
@@ -103,21 +109,26 @@ def _draw_split(root: Path, split: str, count: int, seed: int) -> None:
         images=images, annotations=annotations, categories=[category])))
 
 
-def draw_scene(rng: np.random.Generator, persons: int,
-               size: tuple[int, int]) -> tuple[np.ndarray, list[dict]]:
+def _portrait(image: np.ndarray, box: list[int]) -> np.ndarray:
+    """What a person detector would cut out."""
+    x, y, width, height = box
+    return image[max(0, y - DEMO_MARGIN):y + height + DEMO_MARGIN,
+                 max(0, x - DEMO_MARGIN):x + width + DEMO_MARGIN]
+
+
+def draw_scene(rng: np.random.Generator, persons: int) -> tuple[np.ndarray, list[dict]]:
     """Draw persons before a textured background, with things that hide some of them.
 
     Args:
         rng: Source of all randomness.
         persons: Number of persons; one alone fills the picture.
-        size: Width and height of the picture in pixels.
 
     Returns:
         The image (H, W, 3) in BGR, uint8, and one COCO annotation without ids for each person
         of whom anything is to be seen.
     """
-    width, height = size
-    image = _background(rng, size)
+    width, height = IMAGE_SIZE
+    image = _background(rng)
     owners = np.zeros((height, width), np.int32)
     # A lone person may fill the picture; several stand side by side and may overlap.
     scales = np.sort(rng.uniform(.8, 1.05, 1) if persons == 1 else rng.uniform(.4, 1., persons))
@@ -125,10 +136,10 @@ def draw_scene(rng: np.random.Generator, persons: int,
     figures: list[Figure] = []
     for number, (scale, slot) in enumerate(zip(scales, slots)):  # far to near
         centre = ((slot + .5) / persons + rng.normal(0, .05), rng.uniform(.44, .58))
-        figure = random_figure(rng, scale * height, np.multiply(centre, size))
+        figure = random_figure(rng, scale * height, np.multiply(centre, IMAGE_SIZE))
         figure.paint(image, owners, number)
         figures.append(figure)
-    for _ in range(rng.choice([0, 1, 2], p=[.6, .3, .1])):
+    for _ in range(rng.choice([0, 1, 2], p=[.7, .2, .1])):
         _paint_thing(rng, image, owners)
     image = _photograph(rng, image)
     people = [_annotate(figure, owners, number) for number, figure in enumerate(figures)
@@ -155,12 +166,12 @@ def _mask(owners: np.ndarray, number: int) -> np.ndarray:
     return ((owners >= first) & (owners < first + MAX_PARTS)).astype(np.uint8)
 
 
-def _background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+def _background(rng: np.random.Generator) -> np.ndarray:
     """Smooth noise of several scales with walls, poles and furniture before it."""
-    image = np.zeros((size[1], size[0], 3), np.float32)
+    image = np.zeros((*IMAGE_SIZE[::-1], 3), np.float32)
     for cells in (2, 6, 20, 60):
         noise = rng.uniform(0, 255, (cells, cells, 1)) * .6 + rng.uniform(0, 100, (cells, cells, 3))
-        image += cv2.resize(noise.astype(np.float32), size, interpolation=cv2.INTER_CUBIC) / 4
+        image += cv2.resize(noise.astype(np.float32), IMAGE_SIZE, interpolation=cv2.INTER_CUBIC) / 4
     image = np.clip(image, 0, 255).astype(np.uint8)
     for _ in range(rng.integers(2, 9)):
         _paint_thing(rng, image)
