@@ -13,6 +13,7 @@ COMMANDS = {
     'toy': ('datasets.toy_people', 'draw toy people in COCO format'),
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),
+    'benchmark': ('benchmark', 'time RefinePose against ViTPose'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
 }
 USER_ERRORS = (OSError, ValueError, ImportError)

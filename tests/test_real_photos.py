@@ -108,10 +108,40 @@ def test_detection_boxes_are_evaluated(photos, tmp_path, monkeypatch):
     persons = [box for box in json.loads(boxes.read_text()) if box['category_id'] == 1]
     results = json.loads((tmp_path / 'results.keypoints.json').read_text())
     assert len(results) == len(persons)
-    assert {result['image_id'] for result in results} == {box['image_id'] for box in persons}
-    # COCO's results format, as the test-dev server reads it.
-    assert all(set(result) >= {'image_id', 'category_id', 'keypoints', 'score'}
-               and len(result['keypoints']) == 51 for result in results)
+    assert_coco_results(results, [dict(id=box['image_id']) for box in persons])
+
+
+def test_testdev_run_writes_what_the_server_reads(coco_mini, tmp_path, monkeypatch):
+    """test-dev: no annotations, detected boxes, a results file instead of an AP."""
+    labelled = json.loads((coco_mini / 'annotations/person_keypoints_val2017.json').read_text())
+    images = labelled['images'][:3]
+    root = tmp_path / 'coco'
+    (root / 'annotations').mkdir(parents=True)
+    (root / 'test2017').symlink_to(coco_mini / 'val2017')
+    (root / 'annotations/image_info_test-dev2017.json').write_text(
+        json.dumps(dict(images=images, categories=labelled['categories'])))
+    boxes = [dict(image_id=image['id'], category_id=1, bbox=[20., 20., 100., 150.], score=.9)
+             for image in images]
+    (tmp_path / 'boxes.json').write_text(json.dumps(boxes))
+    monkeypatch.setenv('COCO_ROOT', str(root))
+    monkeypatch.setenv('COCO_BOXES', str(tmp_path / 'boxes.json'))
+    config = shrunken('configs/refinepose_vitl_coco_testdev.py')
+    assert config.test_evaluator.outfile_prefix == 'work_dirs/coco_testdev'
+    config.test_evaluator.outfile_prefix = str(tmp_path / 'results')
+    config.val_dataloader = config.val_evaluator = config.val_cfg = None
+    runner_of(config, tmp_path).test()
+    results = json.loads((tmp_path / 'results.keypoints.json').read_text())
+    assert_coco_results(results, images)
+    assert len(results) == len(images)
+
+
+def assert_coco_results(results, images):
+    """COCO's results format: https://cocodataset.org/#format-results"""
+    assert {result['image_id'] for result in results} == {image['id'] for image in images}
+    for result in results:
+        assert result['category_id'] == 1 and isinstance(result['score'], float)
+        assert len(result['keypoints']) == 51
+        assert all(isinstance(value, (int, float)) for value in result['keypoints'])
 
 
 @pytest.fixture

@@ -1,0 +1,5 @@
+"""From a trained model to a fast one: folded layers, exported graphs, many persons at once."""
+
+from .fold import deploy
+
+__all__ = ['deploy']
