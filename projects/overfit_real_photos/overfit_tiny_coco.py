@@ -16,6 +16,8 @@ test_dataloader = dict(dataset=photos)
 val_evaluator = dict(ann_file=f'{data_root}/{annotations}')
 test_evaluator = val_evaluator
 
+# A flip test would average with mirrored photos, which were never learned.
+model = dict(test_cfg=dict(flip_test=False))
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
 train_cfg = dict(max_epochs=240, val_interval=60)
 default_hooks = dict(checkpoint=dict(interval=60))

@@ -1,0 +1,59 @@
+"""deploy() changes how fast it is computed, and nothing else."""
+
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import nn
+
+from refinepose_mm.deploy import deploy
+
+ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
+SIZE = (64, 48)
+STEM, HEAD = dict(type='GradualEmbedding'), dict(type='FusionHead')
+
+
+def build(stem=STEM, head=HEAD):
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(dict(
+        type='TopdownPoseEstimator',
+        backbone=dict(type='ShortcutViT', arch=ARCH, img_size=SIZE, stem=stem),
+        head=dict(head, in_channels=32, out_channels=4)))
+    model.init_weights()
+    nn.init.normal_(model.head.final_layer.weight)
+    # Statistics that are not those of a fresh BatchNorm, so that folding has something to fold.
+    model.train()
+    with torch.no_grad():
+        for _ in range(5):
+            model(torch.randn(4, 3, *SIZE), None, mode='tensor')
+    return model
+
+
+@pytest.mark.parametrize('stem', [
+    STEM, dict(STEM, aggregate=False), dict(STEM, conv=False), dict(type='PatchEmbedding')])
+@pytest.mark.parametrize('head', [
+    HEAD, dict(HEAD, channel_match='taper'), dict(HEAD, aggregate=False),
+    dict(type='HeatmapHead', deconv_out_channels=(16, ), deconv_kernel_sizes=(4, ))])
+def test_outputs_are_the_same(stem, head):
+    if stem['type'] == 'PatchEmbedding' and head['type'] == 'FusionHead':
+        head = dict(head, unpool=False)
+    model = build(stem, head)
+    deployed = deploy(model)
+    images = torch.randn(2, 3, *SIZE)
+    with torch.no_grad():
+        expected = model.eval()(images, None, mode='tensor')
+        found = deployed(images, None, mode='tensor')
+    height = expected.abs().max()  # a trained network's heatmaps are 1 high
+    torch.testing.assert_close(found / height, expected / height, rtol=0, atol=1e-4)
+
+
+def test_nothing_is_left_to_fold_and_the_model_stays_as_it_was():
+    model = build()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    deployed = deploy(model)
+    assert not [m for m in deployed.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert isinstance(deployed.backbone.patch_embed.conv1x1, nn.Identity)
+    assert model.state_dict().keys() == before.keys() and model.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name])
