@@ -120,9 +120,9 @@ def random_figure(rng: np.random.Generator, height: float, centre: tuple[float, 
     """
     joints, head_frame = _random_pose(rng)
     view = Rotation.from_euler('ZXY', [  # yaw first, then pitch, then roll in the image
-        rng.normal(0, 8) if rng.random() < .96 else rng.uniform(-180, 180),
+        rng.normal(0, 8) if rng.random() < .98 else rng.uniform(-180, 180),
         rng.normal(0, 8),
-        rng.choice([0., 180.], p=[.8, .2]) + rng.normal(0, 35),
+        rng.choice([0., 180.], p=[.85, .15]) + rng.normal(0, 30),
     ], degrees=True)
     points = {name: view.apply(point) * height for name, point in joints.items()}
     flat = np.array([point[:2] for point in points.values()])

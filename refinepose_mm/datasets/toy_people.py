@@ -89,7 +89,7 @@ def _draw_split(root: Path, split: str, count: int, seed: int) -> None:
     print(f'{root / split}:', flush=True)
     for number in track_iter_progress(range(1, count + 1)):
         rng = np.random.default_rng([seed, SPLITS.index(split), number])
-        persons = 1 if split == 'demo' else rng.choice([1, 2, 3], p=[.35, .4, .25])
+        persons = 1 if split == 'demo' else rng.choice([1, 2, 3], p=[.5, .35, .15])
         image, people = draw_scene(rng, persons)
         if split == 'demo':
             image = _portrait(image, people[0]['bbox'])
@@ -131,7 +131,7 @@ def draw_scene(rng: np.random.Generator, persons: int) -> tuple[np.ndarray, list
     image = _background(rng)
     owners = np.zeros((height, width), np.int32)
     # A lone person may fill the picture; several stand side by side and may overlap.
-    scales = np.sort(rng.uniform(.8, 1.05, 1) if persons == 1 else rng.uniform(.4, 1., persons))
+    scales = np.sort(rng.uniform(.8, 1.05, 1) if persons == 1 else rng.uniform(.5, 1., persons))
     slots = rng.permutation(persons)
     figures: list[Figure] = []
     for number, (scale, slot) in enumerate(zip(scales, slots)):  # far to near
@@ -139,7 +139,7 @@ def draw_scene(rng: np.random.Generator, persons: int) -> tuple[np.ndarray, list
         figure = random_figure(rng, scale * height, np.multiply(centre, IMAGE_SIZE))
         figure.paint(image, owners, number)
         figures.append(figure)
-    for _ in range(rng.choice([0, 1, 2], p=[.7, .2, .1])):
+    for _ in range(rng.choice([0, 1, 2], p=[.75, .2, .05])):
         _paint_thing(rng, image, owners)
     image = _photograph(rng, image)
     people = [_annotate(figure, owners, number) for number, figure in enumerate(figures)
