@@ -178,7 +178,7 @@ def test_mmdet_detects_without_compiled_operators():
     config = Config.fromfile(f'{folder}/rtmdet/rtmdet_tiny_8xb32-300e_coco.py')
     config.model.backbone.init_cfg = None
     config.model.bbox_head.num_classes = 1
-    config.model.test_cfg.nms_pre = 100
+    config.model.test_cfg.update(nms_pre=100, score_thr=0.)  # random weights score low
     config.test_dataloader.dataset.pipeline[1].scale = (64, 64)
     config.test_dataloader.dataset.pipeline[2].size = (64, 64)
     detector = init_detector(config, device='cpu')

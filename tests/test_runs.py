@@ -1,6 +1,7 @@
 """`mim train` and `mim test` in processes of their own, as users start them."""
 
 import json
+import re
 
 import cv2
 import pytest
@@ -61,10 +62,10 @@ def test_a_checkpoint_that_was_just_written_is_evaluated_and_drawn(toy, tmp_path
     (['model.backbone.arch=giant'], "unknown arch 'giant'; known: tiny, small, base, large, huge"),
     (['model.backbone.stem.type=PatchEmbedding'], 'needs the pool positions of a stem that max'),
     (['train_dataloader.dataset.ann_file=annotations/none.json'],
-     'annotations/none.json` does not exist'),
-    (['train_dataloader.dataset.data_prefix.img=nowhere/'], 'nowhere/000000000001.jpg does not'),
+     r'annotations/none\.json` ?does not exist'),
+    (['train_dataloader.dataset.data_prefix.img=nowhere/'], r'nowhere/\d{12}\.jpg does not exist'),
 ])
 def test_mistakes_end_in_a_clear_message(toy, tmp_path, options, message):
     result = run('train', tmp_path, toy, '--cfg-options', *options, *SMALL)
     assert result.returncode != 0
-    assert message in result.stdout + result.stderr
+    assert re.search(message, result.stdout + result.stderr)
