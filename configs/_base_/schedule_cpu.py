@@ -1,5 +1,5 @@
 """A few minutes of AdamW on a CPU: short warm-up, then a cosine down to zero."""
-train_cfg = dict(by_epoch=True, max_epochs=8, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=7, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 
