@@ -1,0 +1,143 @@
+"""Many persons at once: crops of an image, batches of bounded size, any engine behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.models.utils.tta import flip_heatmaps
+from mmpose.registry import DATASETS, KEYPOINT_CODECS
+
+from .export import TARGETS, ExportedNetwork, load_exported, load_model
+
+PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
+
+
+class Poses(NamedTuple):
+    """The keypoints of N persons.
+
+    Attributes:
+        keypoints: (N, K, 2) as (x, y) in pixels of the image.
+        scores: (N, K), heights of the heatmaps' maxima.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+
+
+class BatchPredictor:
+    """Finds the keypoints of given persons in images, in batches of bounded size.
+
+    The same as ``mmpose.apis.inference_topdown`` for the same boxes, but memory does not grow with
+    the number of persons, and an exported file can stand in for the network.
+
+    Args:
+        config: Config of the model, which also says how persons are cropped.
+        weights: A checkpoint, or a file that ``refinepose export`` wrote.
+        batch_size: Most persons that go through the network at once.
+        flip_test: Average with the mirrored image; needs heatmaps, so no file that was exported
+            with ``--decode``. Default: what the config says, if it can be done.
+        device: Where a checkpoint runs. Exported files run on the CPU.
+
+    Raises:
+        FileNotFoundError: If config or weights do not exist.
+        ValueError: For a batch size below 1, or a flip test that cannot be done.
+    """
+
+    def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
+                 flip_test: bool | None = None, device: str = 'cpu'):
+        for path in (config, weights):
+            if not Path(path).is_file():
+                raise FileNotFoundError(f'{path} not found')
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, got {batch_size}')
+        config = Config.fromfile(config)
+        init_default_scope(config.default_scope)
+        self.batch_size = batch_size
+        dataset = config.test_dataloader.dataset
+        self.crop = Compose([t for t in dataset.pipeline if t.type in PER_PERSON])
+        self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
+        self.metainfo = parse_pose_metainfo(DATASETS.get(dataset.type).METAINFO)
+        self.engine = (load_exported(weights)
+                       if Path(weights).suffix in [t.suffix for t in TARGETS.values()]
+                       else _checkpoint_engine(config, weights, device))
+        width, height = self.codec.input_size
+        outputs = self.engine(np.zeros((1, 3, height, width), np.float32))
+        gives_heatmaps = len(outputs) == 1
+        if flip_test and not gives_heatmaps:
+            raise ValueError(f'{weights} gives keypoints, of which no flip test can be made; '
+                             'export it without --decode, or use flip_test=False')
+        if flip_test is None:
+            flip_test = gives_heatmaps and config.model.test_cfg.get('flip_test', False)
+        self.flip_test = flip_test
+        self.shift_heatmap = config.model.test_cfg.get('shift_heatmap', False)
+
+    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
+        """Find the keypoints of every person.
+
+        Args:
+            image: (H, W, 3), uint8, BGR.
+            boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0.
+
+        Raises:
+            ValueError: If image or boxes have another shape or type, or a box is empty.
+        """
+        boxes = _check(image, boxes)
+        found = [self._predict(image, boxes[start:start + self.batch_size])
+                 for start in range(0, len(boxes), self.batch_size)]
+        if not found:
+            count = len(self.metainfo['flip_indices'])
+            return Poses(np.zeros((0, count, 2)), np.zeros((0, count)))
+        return Poses(*(np.concatenate(parts) for parts in zip(*found)))
+
+    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
+        crops = [self.crop(dict(img=image, bbox=box[None], bbox_score=np.ones(1)))
+                 for box in boxes]
+        inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2).astype(np.float32)
+        outputs = self.engine(inputs)
+        if len(outputs) == 1:
+            heatmaps = torch.from_numpy(outputs[0])
+            if self.flip_test:
+                mirrored, = self.engine(np.ascontiguousarray(inputs[..., ::-1]))
+                heatmaps = (heatmaps + flip_heatmaps(
+                    torch.from_numpy(mirrored), flip_indices=self.metainfo['flip_indices'],
+                    shift_heatmap=self.shift_heatmap)) / 2
+            outputs = [np.concatenate(parts) for parts in self.codec.batch_decode(heatmaps)]
+        keypoints, scores = outputs
+        centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
+                           for name in ('input_center', 'input_scale'))
+        return Poses((keypoints / self.codec.input_size - .5) * scales + centers, scores)
+
+
+def _checkpoint_engine(config: Config, weights: str | Path,
+                       device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """A checkpoint behind the same call as an exported file that gives heatmaps."""
+    network = ExportedNetwork(load_model(config, weights, device), decode=False)
+
+    @torch.no_grad()
+    def engine(images: np.ndarray) -> list[np.ndarray]:
+        return [network(torch.from_numpy(images).to(device)).cpu().numpy()]
+
+    return engine
+
+
+def _check(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError('image must be (H, W, 3), uint8, BGR; got '
+                         f'{image.shape}, {image.dtype}')
+    boxes = np.asarray(boxes, np.float32)
+    if boxes.size == 0:
+        return boxes.reshape(0, 4)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f'boxes must be (N, 4), got {boxes.shape}')
+    empty = np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(1))
+    if len(empty):
+        raise ValueError(f'box {empty[0]} is empty: left, top, right, bottom = '
+                         f'{", ".join(f"{v:g}" for v in boxes[empty[0]])}')
+    return boxes

@@ -1,0 +1,138 @@
+"""Exported files give what the model gives, run in engines of their own."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from peaks import give_peaks
+
+from refinepose_mm.deploy import export as export_module
+from refinepose_mm.deploy.export import TARGETS, ExportedNetwork, export, load_exported
+
+ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
+SIZE = (64, 48)
+# What TensorRT's ONNX parser has no rule for, or rejects (MaxPool with Indices).
+UNSUPPORTED = {'MaxUnpool', 'ScatterND', 'ScatterElements', 'NonZero'}
+
+
+@pytest.fixture(scope='module')
+def model():
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(
+            type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+        backbone=dict(type='ShortcutViT', arch=ARCH, img_size=SIZE),
+        head=dict(type='FusionHead', in_channels=32, out_channels=4, decoder=dict(
+            type='BatchedUDPHeatmap', input_size=SIZE[::-1], heatmap_size=(12, 16), sigma=1.))))
+    model.init_weights()
+    return give_peaks(model)
+
+
+def written(name, model, tmp_path, decode):
+    target = TARGETS[name]
+    for package in target.packages:
+        pytest.importorskip(package, reason=f'{package} is not installed')
+    path = tmp_path / f'model{target.suffix}'
+    return path, export(model, path, decode)
+
+
+@pytest.mark.parametrize('name', TARGETS)
+@pytest.mark.parametrize('decode', [False, True])
+def test_a_file_runs_with_any_batch_size_and_equals_the_model(name, model, tmp_path, decode):
+    path, differences = written(name, model, tmp_path, decode)
+    assert set(differences) == ({'keypoints', 'scores'} if decode else {'heatmaps'})
+    run = load_exported(path)
+    for batch in (1, 5):
+        images = np.random.default_rng(batch).uniform(0, 255, (batch, 3, *SIZE)).astype(np.float32)
+        packed = [torch.from_numpy(image).byte() for image in images.round()]
+        with torch.no_grad():  # the model's own preprocessing, in place of the graph's
+            inputs = model.data_preprocessor(dict(
+                inputs=packed, data_samples=[PoseDataSample() for _ in packed]))['inputs']
+            heatmaps = model(inputs, None, mode='tensor')
+        found = run(images.round().astype(np.uint8).astype(np.float32))
+        if decode:
+            keypoints, scores = model.head.decoder.batch_decode(heatmaps)
+            np.testing.assert_allclose(found[0], np.concatenate(keypoints), atol=1e-2)
+            np.testing.assert_allclose(found[1], np.concatenate(scores), atol=1e-4)
+        else:
+            np.testing.assert_allclose(found[0], heatmaps.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize('decode', [False, True])
+def test_onnx_has_no_operator_that_tensorrt_lacks(model, tmp_path, decode):
+    path, _ = written('onnx', model, tmp_path, decode)
+    import onnx
+    graph = onnx.load(path)
+    assert {opset.version for opset in graph.opset_import if not opset.domain} == {18}
+    assert all(node.domain in ('', 'ai.onnx') for node in graph.graph.node)
+    assert not graph.functions
+    operators = {node.op_type for node in graph.graph.node}
+    assert not operators & UNSUPPORTED
+    assert all(len(node.output) == 1 for node in graph.graph.node if node.op_type == 'MaxPool')
+
+
+def test_wrong_endings_and_missing_files_and_packages_are_named(model, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match=r'must end in one of \.onnx, \.pt2'):
+        export(model, tmp_path / 'model.tflite')
+    with pytest.raises(ValueError, match='must end in one of'):
+        load_exported(tmp_path / 'model.tflite')
+    with pytest.raises(FileNotFoundError, match='model.onnx not found'):
+        load_exported(tmp_path / 'model.onnx')
+    with pytest.raises(FileNotFoundError, match='folder .*nowhere'):
+        export(model, tmp_path / 'nowhere/model.pt2')
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
+    monkeypatch.setitem(sys.modules, 'onnx', None)
+    with pytest.raises(ImportError, match='pip install onnx onnxscript onnxruntime'):
+        export(model, tmp_path / 'model.onnx')
+
+
+def test_decoding_in_the_graph_needs_our_codec(model):
+    other = MODELS.build(dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0.] * 3, std=[1.] * 3),
+        backbone=dict(type='ShortcutViT', arch=ARCH, img_size=SIZE),
+        head=dict(type='FusionHead', in_channels=32, out_channels=4, decoder=dict(
+            type='MSRAHeatmap', input_size=SIZE[::-1], heatmap_size=(12, 16), sigma=1.))))
+    with pytest.raises(ValueError, match='needs the codec BatchedUDPHeatmap, got MSRAHeatmap'):
+        ExportedNetwork(other, decode=True)
+
+
+def test_wrong_input_size_is_refused(model, tmp_path):
+    path, _ = written('torch-export', model, tmp_path, decode=False)
+    message = r'model.pt2 refuses images of shape \(1, 3, 32, 48\): .*64'
+    with pytest.raises(ValueError, match=message):
+        load_exported(path)(np.zeros((1, 3, 32, 48), np.float32))
+
+
+def test_the_command_exports(tmp_path, root, capsys):
+    config = str(root / 'configs/refinepose_tiny_toy.py')
+    model = export_module.init_model(config, device='cpu')
+    checkpoint = tmp_path / 'epoch_1.pth'
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    arguments = dict(config=config, checkpoint=str(checkpoint), format='torch-export', decode=True,
+                     output=None)
+    assert export_module.run(argparse.Namespace(**arguments)) == 0
+    out = capsys.readouterr().out
+    assert f'wrote {tmp_path}/epoch_1.pt2: input images (batch, 3, 128, 96)' in out
+    assert 'keypoints: differs from PyTorch by at most' in out
+    for wrong, message in ((dict(checkpoint='none.pth'), 'none.pth not found'),
+                           (dict(output='model.onnx'), r'must end in \.pt2')):
+        with pytest.raises((OSError, ValueError), match=message):
+            export_module.run(argparse.Namespace(**{**arguments, **wrong}))
+
+
+def test_a_mistake_on_the_command_line_ends_in_one_line():
+    result = subprocess.run([str(Path(sys.executable).parent / 'refinepose'), 'export', 'no.py',
+                             'no.pth'], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.strip().splitlines() == ['refinepose export: no.py not found']

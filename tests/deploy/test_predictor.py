@@ -1,0 +1,99 @@
+"""Persons in batches come out as MMPose's one call finds them."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmpose.apis import inference_topdown, init_model
+from peaks import give_peaks
+
+from refinepose_mm.deploy.export import export
+from refinepose_mm.deploy.predictor import BatchPredictor
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, root):
+    """A config and a checkpoint of a network with peaks as high as a trained one's."""
+    config = str(root / 'configs/refinepose_tiny_toy.py')
+    torch.manual_seed(0)
+    model = init_model(config, device='cpu')
+    give_peaks(model)
+    checkpoint = tmp_path_factory.mktemp('trained') / 'epoch_1.pth'
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    return config, checkpoint, model
+
+
+@pytest.fixture(scope='module')
+def scene():
+    image = cv2.GaussianBlur(
+        np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8), (0, 0), 3)
+    image = cv2.normalize(image, None, 0, 255, cv2.NORM_MINMAX)
+    left_top = np.random.default_rng(1).uniform(-20, 150, (7, 2))
+    return image, np.hstack([left_top, left_top + [90, 130]]).astype(np.float32)
+
+
+@pytest.mark.parametrize('batch_size', [1, 3, 32])
+def test_equals_mmpose(trained, scene, batch_size):
+    config, checkpoint, model = trained
+    image, boxes = scene
+    poses = BatchPredictor(config, checkpoint, batch_size)(image, boxes)
+    expected = inference_topdown(model, image, boxes)
+    assert poses.keypoints.shape == (7, 17, 2) and poses.scores.shape == (7, 17)
+    for ours, scores, theirs in zip(*poses, expected):
+        np.testing.assert_allclose(ours, theirs.pred_instances.keypoints[0], atol=1e-2)
+        np.testing.assert_allclose(scores, theirs.pred_instances.keypoint_scores[0], atol=1e-4)
+
+
+def test_batches_are_bounded(trained, scene):
+    predictor = BatchPredictor(*trained[:2], batch_size=3)
+    engine, sizes = predictor.engine, []
+    predictor.engine = lambda images: sizes.append(len(images)) or engine(images)
+    predictor(*scene)
+    assert sizes == [3, 3, 3, 3, 1, 1]  # each batch and its mirror image
+
+
+@pytest.mark.parametrize('suffix', ['.pt2', '.onnx'])
+@pytest.mark.parametrize('decode', [False, True])
+def test_an_exported_file_stands_in(trained, scene, tmp_path, suffix, decode):
+    if suffix == '.onnx':
+        pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+        pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+    config, checkpoint, model = trained
+    path = tmp_path / f'model{suffix}'
+    export(model, path, decode)
+    expected = BatchPredictor(config, checkpoint, flip_test=not decode)(*scene)
+    found = BatchPredictor(config, path)(*scene)
+    # Engines round differently, and the refinement of a low peak makes more of it.
+    np.testing.assert_allclose(found.keypoints, expected.keypoints, rtol=0, atol=5e-2)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
+    if decode:
+        with pytest.raises(ValueError, match='of which no flip test can be made'):
+            BatchPredictor(config, path, flip_test=True)
+
+
+def test_nobody_is_nobody(trained, scene):
+    poses = BatchPredictor(*trained[:2])(scene[0], np.zeros((0, 4)))
+    assert poses.keypoints.shape == (0, 17, 2) and poses.scores.shape == (0, 17)
+
+
+@pytest.mark.parametrize('image, boxes, message', [
+    (np.zeros((9, 9), np.uint8), [[0, 0, 9, 9]], r'image must be .* got \(9, 9\), uint8'),
+    (np.zeros((9, 9, 3)), [[0, 0, 9, 9]], 'float64'),
+    (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9]], r'boxes must be \(N, 4\), got \(1, 3\)'),
+    (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9, 9], [5, 5, 5, 9]], 'box 1 is empty.* 5, 5, 5, 9'),
+])
+def test_bad_input(trained, image, boxes, message):
+    with pytest.raises(ValueError, match=message):
+        BatchPredictor(*trained[:2])(image, np.array(boxes, np.float32))
+
+
+def test_bad_files_and_options(trained, tmp_path):
+    config, checkpoint, _ = trained
+    with pytest.raises(FileNotFoundError, match='none.pth not found'):
+        BatchPredictor(config, 'none.pth')
+    with pytest.raises(ValueError, match='batch_size must be at least 1, got 0'):
+        BatchPredictor(config, checkpoint, batch_size=0)
+    other = tmp_path / 'other.pth'
+    torch.save(dict(state_dict={'backbone.pos_embed': torch.zeros(1)}), other)
+    with pytest.raises(ValueError, match='other.pth is not of this config: Missing key'):
+        BatchPredictor(config, other)
