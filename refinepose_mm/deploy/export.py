@@ -1,7 +1,7 @@
 """`refinepose export`: a trained model as an ONNX or torch.export file.
 
 The file runs without this package: image batch in, heatmaps or keypoints out. The pool positions
-are compared and placed, never scattered, so that no engine needs an operator of its own.
+are compared and placed, never scattered: ONNX needs its standard operators only.
 """
 
 from __future__ import annotations

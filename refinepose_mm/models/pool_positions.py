@@ -1,10 +1,10 @@
 """2x2 max-pooling that tells where each maximum was, and its inverse (sec. 3.1 and 3.2).
 
 A *position* is the place of the winner in its 2x2 window, row by row: 0 top left, 1 top right,
-2 bottom left, 3 bottom right; the first one wins a tie. Torch's own pooling returns flat int64
-indices instead. Positions take an eighth of the memory, scatter nothing (so they are
-deterministic on CUDA), and unpooling by them is compare-and-place, which every inference engine
-runs; values, winners and gradients are those of ``nn.MaxPool2d`` and ``nn.MaxUnpool2d``.
+2 bottom left, 3 bottom right; the first one wins a tie. Torch's own pooling
+returns flat int64 indices instead. Positions take an eighth of the memory, and unpooling by them
+is compare-and-place without a scatter, which ONNX can say with standard operators; values, winners
+and gradients are those of ``nn.MaxPool2d`` and ``nn.MaxUnpool2d``.
 """
 
 from __future__ import annotations
