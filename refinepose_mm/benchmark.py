@@ -173,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
     macs = {name: count(config, img_size)[1] for name, config in configs.items()}
     models = {name: build(config, device) for name, config in configs.items()}
     machine = dict(
-        device=torch.cuda.get_device_name(device) if device.type == 'cuda' else _cpu_name(),
+        device=device_name(device),
         threads=torch.get_num_threads(), torch=torch.__version__)
     print(', '.join(f'{key} {value}' for key, value in machine.items()))
     results = []
@@ -218,7 +218,10 @@ def _table(seconds: dict[str, list[float]], batch: int, macs: dict[str, int], ra
     return '\n'.join(lines)
 
 
-def _cpu_name() -> str:
+def device_name(device: torch.device) -> str:
+    """What the machine calls its GPU, or its CPU."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_name(device)
     names = [line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines()
              if line.startswith('model name')] if Path('/proc/cpuinfo').is_file() else []
     return names[0] if names else platform.processor()

@@ -14,7 +14,7 @@ COMMANDS = {
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),
     'benchmark': ('benchmark', 'time RefinePose against ViTPose'),
-    'export': ('deploy.export', 'write a model as an ONNX or torch.export file'),
+    'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
 }
 USER_ERRORS = (OSError, ValueError, ImportError)

@@ -40,6 +40,7 @@ PACKAGES = [
     Package('mmdet', 'mmdet.apis', '3.3.0', LOCK, required=False),
     Package('safetensors', 'safetensors', '0.6.2', LOCK, required=False),
     Package('onnxruntime', 'onnxruntime', None, 'pip install onnxruntime', required=False),
+    Package('openvino', 'openvino', None, 'pip install openvino', required=False),
 ]
 # Either distribution provides the module.
 ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv'}

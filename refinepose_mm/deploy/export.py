@@ -1,4 +1,4 @@
-"""`refinepose export`: a trained model as an ONNX or torch.export file.
+"""`refinepose export`: a trained model as an ONNX, OpenVINO or torch.export file.
 
 The file runs without this package: image batch in, heatmaps or keypoints out. The pool positions
 are compared and placed, never scattered: ONNX needs its standard operators only.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..codecs import decode_udp
 from ..weights import read_checkpoint
-from .fold import deploy
+from .fold import fold
 
 OPSET = 18
 BATCH = torch.export.Dim('batch', min=1)
@@ -31,7 +31,8 @@ class ExportedNetwork(nn.Module):
     """What is exported: normalisation, backbone, head and, if asked for, decoding.
 
     Args:
-        model: A trained ``TopdownPoseEstimator`` whose codec is ``BatchedUDPHeatmap``.
+        model: A trained ``TopdownPoseEstimator``, folded; to decode, its codec must be
+            ``BatchedUDPHeatmap``.
         decode: End in keypoints and scores instead of heatmaps.
 
     Shapes: images (B, 3, H, W), float32, 0 to 255, channels in OpenCV's order (BGR) -> heatmaps
@@ -40,7 +41,6 @@ class ExportedNetwork(nn.Module):
 
     def __init__(self, model: nn.Module, decode: bool):
         super().__init__()
-        model = deploy(model)
         self.backbone, self.head, self.decode = model.backbone, model.head, decode
         preprocessor = model.data_preprocessor
         self.reverse_channels = preprocessor._channel_conversion
@@ -110,8 +110,26 @@ def _load_onnx(path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
     return lambda images: session.run(None, {INPUT: images})
 
 
+def _write_openvino(network: ExportedNetwork, example: Tensor, path: Path) -> None:
+    import openvino
+    model = openvino.convert_model(_trace(network, example))
+    model.inputs[0].get_tensor().set_names({INPUT})
+    for output, name in zip(model.outputs, OUTPUTS['keypoints' if network.decode else 'heatmaps']):
+        output.get_tensor().set_names({name})
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _load_openvino(path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
+    import openvino
+    # Single precision is what the file holds; on CPUs that know bf16 OpenVINO would take it.
+    compiled = openvino.Core().compile_model(path, 'CPU', {
+        'INFERENCE_NUM_THREADS': torch.get_num_threads(), 'INFERENCE_PRECISION_HINT': 'f32'})
+    return lambda images: [np.array(output) for output in compiled(images).values()]
+
+
 TARGETS = {
     'onnx': Target('.onnx', ('onnx', 'onnxscript', 'onnxruntime'), _write_onnx, _load_onnx),
+    'openvino': Target('.xml', ('openvino', ), _write_openvino, _load_openvino),
     'torch-export': Target('.pt2', (), _write_torch, _load_torch),
 }
 
@@ -168,7 +186,7 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
 
     Args:
         model: A trained ``TopdownPoseEstimator`` on the CPU.
-        path: Where to write, ending in .onnx or .pt2 (torch.export).
+        path: Where to write, ending in .onnx, .xml (OpenVINO) or .pt2 (torch.export).
         decode: Keypoints and scores come out instead of heatmaps.
 
     Returns:
@@ -187,7 +205,7 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
         raise FileNotFoundError(f'folder {path.parent} of {path.name} not found')
     target = targets[path.suffix]
     _require(target.packages)
-    network = ExportedNetwork(model, decode).eval()
+    network = ExportedNetwork(fold(model), decode).eval()
     size = [16 * side for side in model.backbone.grid]
     generator = torch.Generator().manual_seed(0)
     example, other = (torch.randint(0, 256, (batch, 3, *size), generator=generator).float()

@@ -15,6 +15,7 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
 from .export import TARGETS, ExportedNetwork, load_exported, load_model
+from .fold import deploy
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
 
@@ -118,7 +119,7 @@ class BatchPredictor:
 def _checkpoint_engine(config: Config, weights: str | Path,
                        device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
     """A checkpoint behind the same call as an exported file that gives heatmaps."""
-    network = ExportedNetwork(load_model(config, weights, device), decode=False)
+    network = ExportedNetwork(deploy(load_model(config, weights, device)), decode=False)
 
     @torch.no_grad()
     def engine(images: np.ndarray) -> list[np.ndarray]:

@@ -29,16 +29,15 @@ def max_pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
     height, width = x.shape[-2:]
     if height % 2 or width % 2:
         raise ValueError(f'2x2 pooling needs an even height and width, got {height}x{width}')
-    pooled = F.max_pool2d(x, kernel_size=2)
+    pooled = F.max_pool2d(x, kernel_size=2)  # whose gradient goes to the first of a tie
     with torch.no_grad():
-        is_top_left = x[..., 0::2, 0::2] == pooled
-        is_top_right = x[..., 0::2, 1::2] == pooled
-        is_bottom_left = x[..., 1::2, 0::2] == pooled
-        # Each further comparison counts only where the earlier ones failed: first one wins.
-        position = torch.where(is_bottom_left, 2, 3)
-        position = torch.where(is_top_right, 1, position)
-        position = torch.where(is_top_left, 0, position)
-    return pooled, position.to(torch.uint8)
+        top_left, top_right = x[..., 0::2, 0::2], x[..., 0::2, 1::2]
+        bottom_left, bottom_right = x[..., 1::2, 0::2], x[..., 1::2, 1::2]
+        # Strictly greater, so that the first one wins a tie.
+        in_top, in_bottom = (top_right > top_left).byte(), 2 + (bottom_right > bottom_left).byte()
+        is_lower = torch.maximum(bottom_left, bottom_right) > torch.maximum(top_left, top_right)
+        position = torch.where(is_lower, in_bottom, in_top)
+    return pooled, position
 
 
 def max_unpool_by_positions(x: Tensor, positions: Tensor) -> Tensor:

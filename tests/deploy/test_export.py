@@ -82,7 +82,7 @@ def test_onnx_has_no_operator_that_tensorrt_lacks(model, tmp_path, decode):
 
 
 def test_wrong_endings_and_missing_files_and_packages_are_named(model, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match=r'must end in one of \.onnx, \.pt2'):
+    with pytest.raises(ValueError, match=r'must end in one of \.onnx, \.xml, \.pt2'):
         export(model, tmp_path / 'model.tflite')
     with pytest.raises(ValueError, match='must end in one of'):
         load_exported(tmp_path / 'model.tflite')

@@ -1,4 +1,4 @@
-"""deploy() changes how fast it is computed, and nothing else."""
+"""fold() and deploy() change how fast it is computed, and nothing else."""
 
 import pytest
 import torch
@@ -6,7 +6,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
-from refinepose_mm.deploy import deploy
+from refinepose_mm.deploy import deploy, fold
+from refinepose_mm.deploy.pack import PackedLinear, can_pack
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 SIZE = (64, 48)
@@ -35,11 +36,12 @@ def build(stem=STEM, head=HEAD):
 @pytest.mark.parametrize('head', [
     HEAD, dict(HEAD, channel_match='taper'), dict(HEAD, aggregate=False),
     dict(type='HeatmapHead', deconv_out_channels=(16, ), deconv_kernel_sizes=(4, ))])
-def test_outputs_are_the_same(stem, head):
+@pytest.mark.parametrize('make', [fold, deploy])
+def test_outputs_are_the_same(stem, head, make):
     if stem['type'] == 'PatchEmbedding' and head['type'] == 'FusionHead':
         head = dict(head, unpool=False)
     model = build(stem, head)
-    deployed = deploy(model)
+    deployed = make(model)
     images = torch.randn(2, 3, *SIZE)
     with torch.no_grad():
         expected = model.eval()(images, None, mode='tensor')
@@ -57,3 +59,16 @@ def test_nothing_is_left_to_fold_and_the_model_stays_as_it_was():
     assert model.state_dict().keys() == before.keys() and model.training
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name])
+
+
+def test_linear_layers_are_packed_where_torch_can(monkeypatch):
+    model = build()
+    assert can_pack(model) == torch.backends.mkldnn.is_available()
+
+    def count(model):
+        return sum(isinstance(m, PackedLinear) for m in model.modules())
+
+    assert count(deploy(model)) == (4 * ARCH['num_layers'] if can_pack(model) else 0)
+    assert count(fold(model)) == count(deploy(model.bfloat16())) == 0
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: False)
+    assert count(deploy(build())) == 0

@@ -7,7 +7,7 @@ import torch
 from mmpose.apis import inference_topdown, init_model
 from peaks import give_peaks
 
-from refinepose_mm.deploy.export import export
+from refinepose_mm.deploy.export import TARGETS, export
 from refinepose_mm.deploy.predictor import BatchPredictor
 
 
@@ -52,12 +52,12 @@ def test_batches_are_bounded(trained, scene):
     assert sizes == [3, 3, 3, 3, 1, 1]  # each batch and its mirror image
 
 
-@pytest.mark.parametrize('suffix', ['.pt2', '.onnx'])
+@pytest.mark.parametrize('suffix', [target.suffix for target in TARGETS.values()])
 @pytest.mark.parametrize('decode', [False, True])
 def test_an_exported_file_stands_in(trained, scene, tmp_path, suffix, decode):
-    if suffix == '.onnx':
-        pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
-        pytest.importorskip('onnxscript', reason='onnxscript is not installed')
+    for target in TARGETS.values():
+        for package in target.packages if target.suffix == suffix else ():
+            pytest.importorskip(package, reason=f'{package} is not installed')
     config, checkpoint, model = trained
     path = tmp_path / f'model{suffix}'
     export(model, path, decode)
