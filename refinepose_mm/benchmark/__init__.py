@@ -1,0 +1,117 @@
+"""`refinepose benchmark`: RefinePose against ViTPose, in one process and on the same threads.
+
+A timing alone says little on a shared machine: what is compared runs in turns (A, B, A, B),
+medians are taken over the rounds, and each figure is read as a ratio to the first. The rate of
+matrix products that the machine reaches on its own tells how much of the hardware each one uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import itertools
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+import torch
+
+from ..complexity import count
+from ..deploy.export import TARGETS, require
+from ..models.shortcut_vit import ARCHS
+from . import report
+from .measure import compare, device_name, matmul_rate, peak_memory
+from .subjects import (DTYPES, ENGINES, MODEL_TASKS, build, make_decoders, make_engine,
+                       prepare_training, variants)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `refinepose benchmark`."""
+    parser.add_argument('--arch', default='base', choices=ARCHS)
+    parser.add_argument('--img-size', nargs='+', type=_size, default=[(256, 192)], metavar='HxW',
+                        help='input sizes in pixels; default: 256x192')
+    parser.add_argument('--batch', nargs='+', type=int, default=[1, 8], help='persons at a time')
+    parser.add_argument(
+        '--task', nargs='+', choices=(*MODEL_TASKS, 'decode'), default=['forward'],
+        help='forward: heatmaps; predict: with flip test and decoding; train: a whole step, with '
+        'its peak memory; decode: heatmaps to keypoints, beside MMPose\'s codec')
+    parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'])
+    parser.add_argument('--engine', nargs='+', choices=ENGINES, default=['eager', 'deploy'],
+                        help='eager; deploy: after deploy(); or the engine of an exported file')
+    parser.add_argument('--rounds', type=int, default=10, help='timed rounds; median is taken')
+    parser.add_argument('--threads', type=int, help='CPU threads; default: torch\'s own choice')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--output', type=Path, help='write all timings to this json file')
+    parser.add_argument('--plot', type=Path, help='draw growth with the batch into this picture')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a Markdown table for every task, input size, batch size and precision."""
+    for path in filter(None, (args.output, args.plot)):
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f'folder {path.parent} of {path.name} not found')
+    for engine in set(args.engine) & set(TARGETS):
+        require(TARGETS[engine].packages)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    device = torch.device(args.device)
+    machine = dict(device=device_name(device), threads=torch.get_num_threads(),
+                   torch=torch.__version__, date=datetime.date.today().isoformat())
+    print(', '.join(f'{key} {value}' for key, value in machine.items()))
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype, img_size in itertools.product(args.dtype, args.img_size):
+            rate = matmul_rate(device, DTYPES[dtype])
+            print(f'\n{dtype}: matrix products at {rate / 1e9:.0f} GMAC/s')
+            for task, batch in itertools.product(args.task, args.batch):
+                result = dict(task=task, batch=batch, img_size=img_size, dtype=dtype,
+                              matmul_rate=rate)
+                result.update(_measure(args, result, device, Path(folder)))
+                results.append(result)
+                print(f'\n{task}, {img_size[0]}x{img_size[1]}, batch {batch}, {dtype}, '
+                      f'{args.rounds} rounds\n\n{report.table(result)}', flush=True)
+    if args.output:
+        args.output.write_text(json.dumps(
+            dict(machine=machine, arch=args.arch, results=results), indent=1))
+        print(f'\nwrote {args.output}')
+    if args.plot:
+        report.plot(results, args.plot)
+        print(f'wrote {args.plot}')
+    return 0
+
+
+def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder: Path) -> dict:
+    """Timings of one task, and what goes with them."""
+    task, batch, img_size, dtype = (what[key] for key in ('task', 'batch', 'img_size', 'dtype'))
+    if task == 'decode':
+        return dict(seconds=compare(make_decoders(batch, img_size, device), args.rounds, device))
+    configs = variants(args.arch, img_size)
+    functions, config_of = {}, {}
+    for engine, (name, config) in itertools.product(args.engine, configs.items()):
+        torch.manual_seed(0)
+        function = make_engine(engine, build(config, device), task, batch, img_size,
+                               DTYPES[dtype], folder, f'{name} {img_size[0]}')
+        if function:
+            title = name if engine == 'eager' else f'{name}, {engine}'
+            functions[title], config_of[title] = function, config
+    measured = dict(seconds=compare(functions, args.rounds, device))
+    if task == 'forward':
+        macs = {name: count(config, img_size)[1] for name, config in configs.items()}
+        measured['share'] = {
+            title: macs[title.split(',')[0]] * batch / statistics.median(times)
+            / what['matmul_rate'] for title, times in measured['seconds'].items()}
+    if task == 'train':
+        del functions  # their memory is not to be counted
+        measured['peak_mib'] = {
+            title: peak_memory(prepare_training, config, batch, img_size, DTYPES[dtype], device,
+                               device=device) for title, config in config_of.items()}
+    return measured
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = map(int, text.split('x'))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f'expected HxW such as 256x192, got {text}') from None
+    return height, width

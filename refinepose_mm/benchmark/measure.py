@@ -1,0 +1,96 @@
+"""Timings in turns, peak memory, and the rate of the machine itself."""
+
+from __future__ import annotations
+
+import multiprocessing
+import platform
+import time
+from pathlib import Path
+from typing import Callable
+
+import torch
+
+WARMUP_ROUNDS = 2
+PROCESS_STATUS = Path('/proc/self/status')
+
+
+def compare(functions: dict[str, Callable[[], object]], rounds: int,
+            device: torch.device) -> dict[str, list[float]]:
+    """Seconds that each function takes, called in turns.
+
+    Args:
+        functions: What to time, by name.
+        rounds: How often each is timed, after two rounds to warm up.
+        device: Where they run; on CUDA their end is waited for.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for current in range(WARMUP_ROUNDS + rounds):
+        for name, function in functions.items():
+            _synchronize(device)
+            start = time.perf_counter()
+            function()
+            _synchronize(device)
+            if current >= WARMUP_ROUNDS:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Multiply-accumulates per second of a large matrix product, the best of several."""
+    size = 4096 if device.type == 'cuda' else 1536
+    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    seconds = compare(dict(matmul=lambda: left @ right), rounds=8, device=device)['matmul']
+    return size**3 / min(seconds)
+
+
+def peak_memory(prepare: Callable[..., Callable[[], object]], *arguments: object,
+                device: torch.device) -> float | None:
+    """Peak MiB of a function called twice, with all that was built for it.
+
+    On a CPU it is measured in a process of its own, and only where the system tells (Linux).
+
+    Args:
+        prepare: Builds the function from the arguments; importable by name.
+    """
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        _call_twice(prepare, *arguments)
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    if not PROCESS_STATUS.is_file():
+        return None
+    with multiprocessing.get_context('spawn').Pool(1) as pool:
+        return pool.apply(_resident_peak, (prepare, torch.get_num_threads(), *arguments))
+
+
+def _call_twice(prepare: Callable[..., Callable[[], object]], *arguments: object) -> None:
+    function = prepare(*arguments)
+    for _ in range(2):  # an optimizer has its state from the first step on
+        function()
+
+
+def _resident_peak(prepare: Callable, threads: int, *arguments: object) -> float:
+    torch.set_num_threads(threads)
+    before = _status('VmRSS')
+    _call_twice(prepare, *arguments)
+    return _status('VmHWM') - before
+
+
+def _status(field: str) -> float:
+    """MiB that the system counts for this process."""
+    line, = [line for line in PROCESS_STATUS.read_text().splitlines() if line.startswith(field)]
+    return int(line.split()[1]) / 2**10
+
+
+def device_name(device: torch.device) -> str:
+    """What the machine calls its GPU, or its CPU."""
+    if device.type == 'cuda':
+        return torch.cuda.get_device_name(device)
+    names = [line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines()
+             if line.startswith('model name')] if Path('/proc/cpuinfo').is_file() else []
+    return names[0] if names else platform.processor()
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)

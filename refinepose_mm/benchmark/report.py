@@ -1,0 +1,62 @@
+"""Timings as Markdown tables and as a picture."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+
+def table(result: dict) -> str:
+    """One result as a Markdown table; the first row is what the ratios refer to.
+
+    The share of the machine's rate stands only where the work is that of the FLOPs counter.
+    """
+    optional = {'of matmul rate': 'share' in result, 'peak MiB': 'peak_mib' in result}
+    names = ['', 'ms per person', 'persons/s', 'spread', 'ratio',
+             *[name for name, wanted in optional.items() if wanted]]
+    lines = ['| ' + ' | '.join(names) + ' |', '|---' * len(names) + '|']
+    reference = statistics.median(next(iter(result['seconds'].values())))
+    for name, times in result['seconds'].items():
+        median = statistics.median(times)
+        low, _, high = statistics.quantiles(times, n=4) if len(times) > 1 else [median] * 3
+        cells = [name, f'{median / result["batch"] * 1e3:.4g}', f'{result["batch"] / median:.3g}',
+                 f'{(high - low) / median:.0%}', f'{median / reference:.2f}']
+        if 'share' in result:
+            cells.append(f'{result["share"][name]:.0%}')
+        if 'peak_mib' in result:
+            peak = result['peak_mib'].get(name)
+            cells.append('-' if peak is None else f'{peak:.0f}')
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    return '\n'.join(lines)
+
+
+def plot(results: list[dict], path: Path) -> None:
+    """How time and, where measured, memory grow with the batch; a line for each model and size."""
+    import matplotlib
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+    panels: dict[tuple[str, str], dict[str, list[tuple[int, float]]]] = {}
+    sizes = {tuple(result['img_size']) for result in results}
+    for result in results:
+        suffix = f', {result["img_size"][0]}x{result["img_size"][1]}' if len(sizes) > 1 else ''
+        task = f'{result["task"]}, {result["dtype"]}'
+        for name, times in result['seconds'].items():
+            curves = panels.setdefault((task, 'seconds'), {})
+            curves.setdefault(name + suffix, []).append((
+                result['batch'], statistics.median(times)))
+        for name, peak in result.get('peak_mib', {}).items():
+            curves = panels.setdefault((task, 'peak MiB'), {})
+            curves.setdefault(name + suffix, []).append((result['batch'], peak))
+    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.2), squeeze=False,
+                                layout='constrained')
+    for panel, ((task, what), curves) in zip(axes[0], panels.items()):
+        for name, points in curves.items():
+            panel.plot(*zip(*sorted(points)), marker='o', markersize=3, label=name)
+        panel.set(xlabel='persons per call', ylabel=what, title=task, xscale='log', yscale='log')
+        panel.set_xticks(sorted({x for points in curves.values() for x, _ in points}))
+        panel.xaxis.set_major_formatter('{x:g}')
+        panel.minorticks_off()
+        panel.grid(alpha=.3)
+        panel.legend(fontsize=6)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)

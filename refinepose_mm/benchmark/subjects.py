@@ -1,0 +1,163 @@
+"""What is timed: models, the engines that run them, and tasks."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Callable
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from mmpose.codecs import UDPHeatmap
+from mmpose.models.heads import HeatmapHead
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor, nn
+
+from ..codecs import BatchedUDPHeatmap
+from ..complexity import NUM_KEYPOINTS, refinepose_config, vitpose_config
+from ..deploy import deploy, fold
+from ..deploy.export import TARGETS, export, load_exported
+
+REFERENCE = 'ViTPose'
+MODEL_TASKS = ('forward', 'predict', 'train')
+DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
+ENGINES = ('eager', 'deploy', *TARGETS)
+
+
+def build(config: dict, device: torch.device) -> nn.Module:
+    """A pose estimator with random weights, which take as long as trained ones."""
+    init_default_scope('mmpose')
+    config = dict(config, head=dict(config['head'], decoder=dict(
+        type='BatchedUDPHeatmap', **_codec_sizes(config['backbone']['img_size']))))
+    config['test_cfg'] = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
+    config['data_preprocessor'] = dict(
+        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True)
+    return MODELS.build(config).to(device).eval()
+
+
+class Float32HeatmapHead(HeatmapHead):
+    """MMPose's head, which cannot decode its own bf16 heatmaps, with FusionHead's float32 ones."""
+
+    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
+        """Heatmaps (B, K, H/4, W/4) in float32."""
+        return super().forward(feats).float()
+
+
+def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
+    """Configs of what is compared; the first is the reference."""
+    taper = refinepose_config(arch, img_size)
+    taper['head'] = dict(taper['head'], channel_match='taper')
+    classic, simple = vitpose_config(arch, img_size), vitpose_config(arch, img_size)
+    classic['head'] = dict(classic['head'], type=Float32HeatmapHead)
+    # ViTPose's simple head: one upsampling, then the output convolution.
+    simple['head'] = dict(classic['head'], deconv_out_channels=[], deconv_kernel_sizes=[],
+                          final_layer=dict(kernel_size=3, padding=1))
+    simple['neck'] = dict(  # of PoseFeatures it needs the map, which is the second field
+        type='FeatureMapProcessor', select_index=1, scale_factor=4., apply_relu=True)
+    return {REFERENCE: classic, 'ViTPose simple': simple,
+            'RefinePose': refinepose_config(arch, img_size), 'RefinePose taper': taper}
+
+
+def make_task(task: str, model: nn.Module, batch: int, img_size: tuple[int, int],
+              dtype: torch.dtype) -> Callable[[], object]:
+    """A function that does the task once: see the command's help for what each one is."""
+    device = next(model.parameters()).device
+    images = torch.randn(batch, 3, *img_size, device=device)
+    samples = _samples(batch, img_size, device)
+    autocast = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+
+    @torch.no_grad()
+    def forward() -> Tensor:
+        with autocast:
+            return model(images, None, mode='tensor')
+
+    @torch.no_grad()
+    def predict() -> list:
+        with autocast:
+            return model(images, samples, mode='predict')
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4) if task == 'train' else None
+
+    def train() -> None:
+        model.train()
+        with autocast:
+            loss, _ = model.parse_losses(model(images, samples, mode='loss'))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return dict(forward=forward, predict=predict, train=train)[task]
+
+
+def prepare_training(config: dict, batch: int, img_size: tuple[int, int],
+                     dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
+    """A training step of a model that is built for it, to measure its memory."""
+    return make_task('train', build(config, device), batch, img_size, dtype)
+
+
+def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: tuple[int, int],
+                dtype: torch.dtype, folder: Path, name: str) -> Callable[[], object] | None:
+    """A function that does the task once through an engine; None where that cannot be.
+
+    Exported files run the forward pass only, from images of 0 to 255, in the precision that
+    `dtype` says if the engine can be told so. They are written into `folder` once.
+    """
+    if engine == 'eager':
+        return make_task(task, model, batch, img_size, dtype)
+    if engine == 'deploy':
+        if task == 'train':
+            return None
+        # Packed layers are for single precision.
+        ready = deploy(model) if dtype == torch.float32 else fold(model)
+        return make_task(task, ready, batch, img_size, dtype)
+    if task != 'forward' or (dtype == torch.bfloat16 and engine != 'openvino'):
+        return None
+    path = folder / f'{name}{TARGETS[engine].suffix}'
+    if not path.is_file():
+        export(model, path)
+    call = load_exported(path, 'bf16' if dtype == torch.bfloat16 else 'f32')
+    images = np.random.default_rng(0).uniform(0, 255, (batch, 3, *img_size)).astype(np.float32)
+    return partial(call, images)
+
+
+def make_decoders(batch: int, img_size: tuple[int, int],
+                  device: torch.device) -> dict[str, Callable[[], object]]:
+    """Decoding of the heatmaps of a batch of persons: by MMPose's codec, and by ours.
+
+    The heatmaps are smooth hills with noise, as a network's are.
+    """
+    sizes = _codec_sizes(img_size)
+    theirs, ours = UDPHeatmap(**sizes), BatchedUDPHeatmap(**sizes)
+    random = np.random.default_rng(0)
+    points = random.uniform(0, img_size[::-1], (batch, NUM_KEYPOINTS, 2))
+    hills = np.concatenate([theirs.encode(person[None], np.ones((1, NUM_KEYPOINTS)))['heatmaps'][
+        None] for person in points])
+    heatmaps = torch.from_numpy(hills + random.normal(0, .01, hills.shape)).float().to(device)
+    return {
+        'UDPHeatmap': lambda: [theirs.decode(one.cpu().numpy()) for one in heatmaps],
+        'BatchedUDPHeatmap': lambda: ours.batch_decode(heatmaps)}
+
+
+def _codec_sizes(img_size: tuple[int, int]) -> dict[str, tuple[int, int]]:
+    width, height = img_size[::-1]
+    return dict(input_size=(width, height), heatmap_size=(width // 4, height // 4))
+
+
+def _samples(batch: int, img_size: tuple[int, int], device: torch.device) -> list[PoseDataSample]:
+    samples = []
+    for _ in range(batch):
+        size = torch.tensor(img_size[::-1]).numpy()
+        sample = PoseDataSample(metainfo=dict(
+            input_size=size, input_center=size / 2, input_scale=size,
+            flip_indices=list(range(NUM_KEYPOINTS))))
+        sample.gt_instances = InstanceData(bboxes=torch.zeros(1, 4).numpy(),
+                                           bbox_scores=torch.ones(1).numpy())
+        sample.gt_fields = PixelData(
+            heatmaps=torch.rand(NUM_KEYPOINTS, img_size[0] // 4, img_size[1] // 4))
+        sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, NUM_KEYPOINTS))
+        samples.append(sample.to(device))
+    return samples
