@@ -22,8 +22,16 @@ from ..deploy.export import TARGETS, require
 from ..models.shortcut_vit import ARCHS
 from . import report
 from .measure import compare, device_name, matmul_rate, peak_memory
-from .subjects import (DTYPES, ENGINES, MODEL_TASKS, build, make_decoders, make_engine,
-                       prepare_training, variants)
+from .subjects import (
+    DTYPES,
+    ENGINES,
+    MODEL_TASKS,
+    build,
+    make_decoders,
+    make_engine,
+    prepare_training,
+    variants,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
