@@ -22,5 +22,5 @@ setup(
     # OpenMMLab is left out on purpose: mmpose asks for chumpy, which cannot be built any more, so
     # an automatic install of it fails. `make setup` installs the lock file without dependencies.
     install_requires=['torch>=2.1', 'torchvision', 'numpy<2', 'safetensors'],
-    extras_require=dict(export=['onnx', 'onnxscript', 'onnxruntime', 'openvino']),
+    extras_require=dict(export=['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf']),
 )

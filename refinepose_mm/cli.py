@@ -15,6 +15,8 @@ COMMANDS = {
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),
     'benchmark': ('benchmark', 'time RefinePose against ViTPose'),
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
+    'test': ('deploy.evaluate', 'evaluate an exported model, as `mim test` does a checkpoint'),
+    'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
 }
 USER_ERRORS = (OSError, ValueError, ImportError)

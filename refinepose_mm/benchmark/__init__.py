@@ -19,6 +19,7 @@ import torch
 
 from ..complexity import count
 from ..deploy.export import TARGETS, require
+from ..deploy.quantize import PACKAGES as QUANTIZE_PACKAGES
 from ..models.shortcut_vit import ARCHS
 from . import report
 from .measure import compare, device_name, matmul_rate, peak_memory
@@ -59,8 +60,11 @@ def run(args: argparse.Namespace) -> int:
     for path in filter(None, (args.output, args.plot)):
         if not path.parent.is_dir():
             raise FileNotFoundError(f'folder {path.parent} of {path.name} not found')
-    for engine in set(args.engine) & set(TARGETS):
-        require(TARGETS[engine].packages)
+    for engine in args.engine:
+        if engine in TARGETS:
+            require(TARGETS[engine].packages)
+        if engine == 'openvino-int8':
+            require(QUANTIZE_PACKAGES)
     if args.threads:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device)

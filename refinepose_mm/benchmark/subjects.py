@@ -20,11 +20,12 @@ from ..codecs import BatchedUDPHeatmap
 from ..complexity import NUM_KEYPOINTS, refinepose_config, vitpose_config
 from ..deploy import deploy, fold
 from ..deploy.export import TARGETS, export, load_exported
+from ..deploy.quantize import quantize
 
 REFERENCE = 'ViTPose'
 MODEL_TASKS = ('forward', 'predict', 'train')
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
-ENGINES = ('eager', 'deploy', *TARGETS)
+ENGINES = ('eager', 'deploy', *TARGETS, 'openvino-int8')
 
 
 def build(config: dict, device: torch.device) -> nn.Module:
@@ -116,11 +117,16 @@ def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: 
         return make_task(task, ready, batch, img_size, dtype)
     if task != 'forward' or (dtype == torch.bfloat16 and engine != 'openvino'):
         return None
-    path = folder / f'{name}{TARGETS[engine].suffix}'
+    target = TARGETS[engine.split('-int8')[0]]
+    path = folder / f'{name}{target.suffix}'
     if not path.is_file():
         export(model, path)
-    call = load_exported(path, 'bf16' if dtype == torch.bfloat16 else 'f32')
     images = np.random.default_rng(0).uniform(0, 255, (batch, 3, *img_size)).astype(np.float32)
+    if engine == 'openvino-int8':  # any images do, for time does not depend on the ranges
+        path, source = folder / f'{name}_int8.xml', path
+        if not path.is_file():
+            quantize(source, path, [images[:1]])
+    call = load_exported(path, 'bf16' if dtype == torch.bfloat16 else 'f32')
     return partial(call, images)
 
 

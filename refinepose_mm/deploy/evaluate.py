@@ -1,0 +1,92 @@
+"""`refinepose test`: what `mim test` does, for an exported file in place of a checkpoint."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from .export import load_exported
+
+
+@MODELS.register_module()
+class ExportedHeatmaps(nn.Module):
+    """An exported file in the place of a backbone, with heatmaps for features.
+
+    Args:
+        path: A file that ``refinepose export`` wrote without ``--decode``.
+        precision: As for :func:`.export.load_exported`.
+
+    Shapes: images (B, 3, H, W), 0 to 255, BGR -> one map (B, K, H/4, W/4).
+
+    Raises:
+        ValueError: In the first pass, if the file gives keypoints instead.
+    """
+
+    def __init__(self, path: str, precision: str = 'f32'):
+        super().__init__()
+        self.path = path
+        self.engine = load_exported(path, precision)
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
+        outputs = self.engine(np.ascontiguousarray(images.numpy()))
+        if len(outputs) != 1:
+            raise ValueError(f'{self.path} gives keypoints, of which no flip test can be made; '
+                             'export it without --decode')
+        return torch.from_numpy(outputs[0]),
+
+
+def exported_config(config: Config, path: str | Path, precision: str = 'f32') -> Config:
+    """A config whose model is the exported file; data, flip test, codec and metrics stay."""
+    config = config.copy()
+    keypoints = config.model.head.out_channels
+    config.model = dict(
+        type=config.model.type,
+        data_preprocessor=dict(type='PoseDataPreprocessor'),  # the file normalises
+        backbone=dict(type='ExportedHeatmaps', path=str(path), precision=precision),
+        head=dict(type='HeatmapHead', in_channels=keypoints, out_channels=keypoints,
+                  deconv_out_channels=None, final_layer=None, decoder=config.model.head.decoder),
+        test_cfg=config.model.test_cfg)
+    return config
+
+
+def evaluate(config: Config, path: str | Path, precision: str = 'f32',
+             work_dir: str = 'work_dirs/exported') -> dict[str, float]:
+    """The metrics that the config names, of an exported file on the config's test data.
+
+    Raises:
+        FileNotFoundError: If file or data do not exist.
+        ValueError: If the file cannot be evaluated: see :class:`ExportedHeatmaps`.
+    """
+    config = exported_config(config, path, precision)
+    config.work_dir = work_dir
+    config.load_from, config.resume, config.launcher = None, False, 'none'
+    init_default_scope(config.default_scope)
+    return Runner.from_cfg(config).test()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `refinepose test`."""
+    parser.add_argument('config', help='config of the model, with its test data and metrics')
+    parser.add_argument('file', help='exported model, .onnx, .xml or .pt2')
+    parser.add_argument('--precision', default='f32', choices=('f32', 'bf16'),
+                        help='bf16: OpenVINO on CPUs that know it')
+    parser.add_argument('--work-dir', default='work_dirs/exported', help='for the log')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, and print the metrics."""
+    for path in (args.config, args.file):
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'{path} not found')
+    metrics = evaluate(Config.fromfile(args.config), args.file, args.precision, args.work_dir)
+    for name, value in metrics.items():
+        print(f'{name}: {value:.6f}')
+    return 0

@@ -1,0 +1,89 @@
+"""`refinepose quantize`: an OpenVINO file in 8-bit integers, after training, by NNCF."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import DATASETS
+from tqdm import tqdm
+
+from .export import require
+
+PACKAGES = ('openvino', 'nncf')
+
+
+def calibration_images(config: Config, count: int) -> list[np.ndarray]:
+    """Crops (1, 3, H, W) of training persons, evenly taken, prepared as for testing.
+
+    Raises:
+        FileNotFoundError: If the training data are not there.
+    """
+    init_default_scope(config.default_scope)
+    dataset = DATASETS.build(dict(config.train_dataloader.dataset,
+                                  pipeline=config.test_dataloader.dataset.pipeline))
+    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+    return [dataset[index]['inputs'][None].float().numpy()
+            for index in tqdm(chosen.tolist(), desc='calibration persons')]
+
+
+def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -> None:
+    """Write an OpenVINO file whose encoder and head compute in 8-bit integers.
+
+    The stem stays as it is: rounded to 256 values, pixels of a pooling window tie, and the pool
+    positions that the head unpools by become those of the first pixel.
+
+    Args:
+        source: What ``refinepose export --format openvino`` wrote.
+        target: Where to write, ending in .xml.
+        images: Inputs (1, 3, H, W) whose activations give the ranges, some hundreds.
+
+    Raises:
+        ValueError: If one of the files is not .xml, or there are no images.
+        ImportError: If OpenVINO or NNCF are missing; the message says how to install them.
+    """
+    for path in (source, target):
+        if Path(path).suffix != '.xml':
+            raise ValueError(f'OpenVINO files (.xml) are quantised, got {path}')
+    if not images:
+        raise ValueError('quantisation needs calibration images, got none')
+    require(PACKAGES)
+    import nncf
+    import openvino
+    model = openvino.Core().read_model(source)
+    # In their order all that comes before the first matrix product is the stem.
+    stem = list(itertools.takewhile(
+        lambda operation: operation.get_type_name() != 'MatMul', model.get_ordered_ops()))
+    model = nncf.quantize(
+        model, nncf.Dataset(images), subset_size=len(images),
+        model_type=nncf.ModelType.TRANSFORMER,
+        ignored_scope=nncf.IgnoredScope(names=[
+            operation.get_friendly_name() for operation in stem
+            if operation.get_type_name() in ('Convolution', 'GroupConvolution')]))
+    openvino.save_model(model, target, compress_to_fp16=False)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `refinepose quantize`."""
+    parser.add_argument('config', help='config of the model, whose training data calibrate')
+    parser.add_argument('file', help='what `refinepose export --format openvino` wrote')
+    parser.add_argument('--persons', type=int, default=300, help='training persons to calibrate by')
+    parser.add_argument('--output', help='default: the file\'s name with _int8')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Quantise, and say what to do next."""
+    for path in (args.config, args.file):
+        if not Path(path).is_file():
+            raise FileNotFoundError(f'{path} not found')
+    if args.persons < 1:
+        raise ValueError(f'--persons must be at least 1, got {args.persons}')
+    require(PACKAGES)
+    output = args.output or str(Path(args.file).with_suffix('')) + '_int8.xml'
+    quantize(args.file, output, calibration_images(Config.fromfile(args.config), args.persons))
+    print(f'wrote {output}\nWhat it costs: refinepose test {args.config} {output}')
+    return 0
