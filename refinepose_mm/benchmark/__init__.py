@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--task', nargs='+', choices=(*MODEL_TASKS, 'decode'), default=['forward'],
         help='forward: heatmaps; predict: with flip test and decoding; train: a whole step, with '
         'its peak memory; decode: heatmaps to keypoints, beside MMPose\'s codec')
+    parser.add_argument('--model', nargs='+', choices=list(variants('tiny', (64, 48))),
+                        help='default: all; the first is what ratios refer to')
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'])
     parser.add_argument('--engine', nargs='+', choices=ENGINES, default=['eager', 'deploy'],
                         help='eager; deploy: after deploy(); or the engine of an exported file')
@@ -63,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     for engine in args.engine:
         if engine in TARGETS:
             require(TARGETS[engine].packages)
-        if engine == 'openvino-int8':
-            require(QUANTIZE_PACKAGES)
+        elif engine.startswith('openvino-'):
+            require(QUANTIZE_PACKAGES if engine.endswith('int8') else TARGETS['openvino'].packages)
     if args.threads:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device)
@@ -98,7 +100,8 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
     task, batch, img_size, dtype = (what[key] for key in ('task', 'batch', 'img_size', 'dtype'))
     if task == 'decode':
         return dict(seconds=compare(make_decoders(batch, img_size, device), args.rounds, device))
-    configs = variants(args.arch, img_size)
+    configs = {name: config for name, config in variants(args.arch, img_size).items()
+               if not args.model or name in args.model}
     functions, config_of = {}, {}
     for engine, (name, config) in itertools.product(args.engine, configs.items()):
         torch.manual_seed(0)

@@ -25,7 +25,7 @@ from ..deploy.quantize import quantize
 REFERENCE = 'ViTPose'
 MODEL_TASKS = ('forward', 'predict', 'train')
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
-ENGINES = ('eager', 'deploy', *TARGETS, 'openvino-int8')
+ENGINES = ('eager', 'deploy', *TARGETS, 'openvino-bf16', 'openvino-int8')
 
 
 def build(config: dict, device: torch.device) -> nn.Module:
@@ -104,8 +104,8 @@ def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: 
                 dtype: torch.dtype, folder: Path, name: str) -> Callable[[], object] | None:
     """A function that does the task once through an engine; None where that cannot be.
 
-    Exported files run the forward pass only, from images of 0 to 255, in the precision that
-    `dtype` says if the engine can be told so. They are written into `folder` once.
+    Exported files run the forward pass only, from images of 0 to 255, in single precision or that
+    of the engine's name; `dtype` is for the others. They are written into `folder` once.
     """
     if engine == 'eager':
         return make_task(task, model, batch, img_size, dtype)
@@ -115,9 +115,9 @@ def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: 
         # Packed layers are for single precision.
         ready = deploy(model) if dtype == torch.float32 else fold(model)
         return make_task(task, ready, batch, img_size, dtype)
-    if task != 'forward' or (dtype == torch.bfloat16 and engine != 'openvino'):
+    if task != 'forward':
         return None
-    target = TARGETS[engine.split('-int8')[0]]
+    target = TARGETS[engine.replace('-bf16', '').replace('-int8', '')]
     path = folder / f'{name}{target.suffix}'
     if not path.is_file():
         export(model, path)
@@ -126,7 +126,7 @@ def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: 
         path, source = folder / f'{name}_int8.xml', path
         if not path.is_file():
             quantize(source, path, [images[:1]])
-    call = load_exported(path, 'bf16' if dtype == torch.bfloat16 else 'f32')
+    call = load_exported(path, 'bf16' if engine.endswith('-bf16') else 'f32')
     return partial(call, images)
 
 

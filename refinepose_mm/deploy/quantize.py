@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +31,10 @@ def calibration_images(config: Config, count: int) -> list[np.ndarray]:
 
 
 def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -> None:
-    """Write an OpenVINO file whose encoder and head compute in 8-bit integers.
+    """Write an OpenVINO file that computes in 8-bit integers, but for what pooling sees.
 
-    The stem stays as it is: rounded to 256 values, pixels of a pooling window tie, and the pool
-    positions that the head unpools by become those of the first pixel.
+    Rounded to 256 values, pixels of a pooling window tie, and the positions that the head unpools
+    by become those of the first pixel: that costs six points of PCK, all else next to nothing.
 
     Args:
         source: What ``refinepose export --format openvino`` wrote.
@@ -55,15 +54,12 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
     import nncf
     import openvino
     model = openvino.Core().read_model(source)
-    # In their order all that comes before the first matrix product is the stem.
-    stem = list(itertools.takewhile(
-        lambda operation: operation.get_type_name() != 'MatMul', model.get_ordered_ops()))
+    pooled = [operation.input_value(0).get_node() for operation in model.get_ordered_ops()
+              if operation.get_type_name() == 'MaxPool']
     model = nncf.quantize(
         model, nncf.Dataset(images), subset_size=len(images),
         model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(names=[
-            operation.get_friendly_name() for operation in stem
-            if operation.get_type_name() in ('Convolution', 'GroupConvolution')]))
+        ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in pooled]))
     openvino.save_model(model, target, compress_to_fp16=False)
 
 
