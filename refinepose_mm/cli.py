@@ -14,6 +14,7 @@ COMMANDS = {
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),
     'benchmark': ('benchmark', 'time RefinePose against ViTPose'),
+    'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
     'test': ('deploy.evaluate', 'evaluate an exported model, as `mim test` does a checkpoint'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),

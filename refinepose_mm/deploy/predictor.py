@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -13,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
+from torch import Tensor
 
 from .export import TARGETS, ExportedNetwork, load_exported, load_model
 from .fold import deploy
@@ -64,7 +67,8 @@ class BatchPredictor:
         dataset = config.test_dataloader.dataset
         self.crop = Compose([t for t in dataset.pipeline if t.type in PER_PERSON])
         self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
-        self.metainfo = parse_pose_metainfo(DATASETS.get(dataset.type).METAINFO)
+        self.metainfo = parse_pose_metainfo(
+            dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
         self.engine = (load_exported(weights)
                        if Path(weights).suffix in [t.suffix for t in TARGETS.values()]
                        else _checkpoint_engine(config, weights, device))
@@ -89,31 +93,73 @@ class BatchPredictor:
         Raises:
             ValueError: If image or boxes have another shape or type, or a box is empty.
         """
-        boxes = _check(image, boxes)
-        found = [self._predict(image, boxes[start:start + self.batch_size])
-                 for start in range(0, len(boxes), self.batch_size)]
+        return next(self.stream([(image, boxes)]))
+
+    def stream(self, scenes: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Poses]:
+        """Find the persons of many images, such as the frames of a video, in full batches.
+
+        Persons of neighbouring images share batches, so that many images with one person each
+        run as fast as one image with many. Never more than a batch of crops is kept.
+
+        Args:
+            scenes: Images and boxes, as for a single call; read as they are needed.
+
+        Yields:
+            The poses of each image, in order, up to a batch of images behind what was read.
+        """
+        crops: list[dict] = []
+        found: list[tuple[np.ndarray, np.ndarray]] = []  # of images that are not complete yet
+        counts: deque[int] = deque()
+
+        def complete() -> Iterator[Poses]:
+            while counts and len(found) >= counts[0]:
+                count = counts.popleft()
+                yield self._gather(found[:count])
+                del found[:count]
+
+        for image, boxes in scenes:
+            boxes = _check(image, boxes)
+            counts.append(len(boxes))
+            for box in boxes:
+                crops.append(self.crop(dict(img=image, bbox=box[None], bbox_score=np.ones(1))))
+                if len(crops) == self.batch_size:
+                    found += self._predict(crops)
+                    crops.clear()
+            if crops and len(counts) > self.batch_size:  # images without persons pile up, too
+                found += self._predict(crops)
+                crops.clear()
+            yield from complete()
+        if crops:
+            found += self._predict(crops)
+        yield from complete()
+
+    def _gather(self, found: list[tuple[np.ndarray, np.ndarray]]) -> Poses:
         if not found:
             count = len(self.metainfo['flip_indices'])
             return Poses(np.zeros((0, count, 2)), np.zeros((0, count)))
-        return Poses(*(np.concatenate(parts) for parts in zip(*found)))
+        return Poses(*map(np.stack, zip(*found)))
 
-    def _predict(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
-        crops = [self.crop(dict(img=image, bbox=box[None], bbox_score=np.ones(1)))
-                 for box in boxes]
+    def _predict(self, crops: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Keypoints (K, 2) in pixels of its image and scores (K,), for each crop of a batch."""
         inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2).astype(np.float32)
         outputs = self.engine(inputs)
         if len(outputs) == 1:
-            heatmaps = torch.from_numpy(outputs[0])
-            if self.flip_test:
-                mirrored, = self.engine(np.ascontiguousarray(inputs[..., ::-1]))
-                heatmaps = (heatmaps + flip_heatmaps(
-                    torch.from_numpy(mirrored), flip_indices=self.metainfo['flip_indices'],
-                    shift_heatmap=self.shift_heatmap)) / 2
+            heatmaps = self._with_mirror_image(inputs, torch.from_numpy(outputs[0]))
             outputs = [np.concatenate(parts) for parts in self.codec.batch_decode(heatmaps)]
         keypoints, scores = outputs
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
                            for name in ('input_center', 'input_scale'))
-        return Poses((keypoints / self.codec.input_size - .5) * scales + centers, scores)
+        keypoints = (keypoints / self.codec.input_size - .5) * scales + centers
+        return list(zip(keypoints, scores))
+
+    def _with_mirror_image(self, inputs: np.ndarray, heatmaps: Tensor) -> Tensor:
+        """Heatmaps averaged with those of the mirrored inputs, if a flip test is wanted."""
+        if not self.flip_test:
+            return heatmaps
+        mirrored, = self.engine(np.ascontiguousarray(inputs[..., ::-1]))
+        return (heatmaps + flip_heatmaps(
+            torch.from_numpy(mirrored), flip_indices=self.metainfo['flip_indices'],
+            shift_heatmap=self.shift_heatmap)) / 2
 
 
 def _checkpoint_engine(config: Config, weights: str | Path,

@@ -41,7 +41,7 @@ class UpSample(nn.Module):
     def forward(self, x: Tensor, positions: Tensor | None) -> Tensor:
         upsampled = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
         if self.unpool:
-            upsampled = upsampled + max_unpool_by_positions(x, positions)
+            upsampled += max_unpool_by_positions(x, positions)  # the map is large: no third one
         return self.aggregate(upsampled)
 
 
