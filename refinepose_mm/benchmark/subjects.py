@@ -11,7 +11,6 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from mmpose.codecs import UDPHeatmap
-from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
@@ -40,20 +39,12 @@ def build(config: dict, device: torch.device) -> nn.Module:
     return MODELS.build(config).to(device).eval()
 
 
-class Float32HeatmapHead(HeatmapHead):
-    """MMPose's head, which cannot decode its own bf16 heatmaps, with FusionHead's float32 ones."""
-
-    def forward(self, feats: tuple[Tensor, ...]) -> Tensor:
-        """Heatmaps (B, K, H/4, W/4) in float32."""
-        return super().forward(feats).float()
-
-
 def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
     """Configs of what is compared; the first is the reference."""
     taper = refinepose_config(arch, img_size)
     taper['head'] = dict(taper['head'], channel_match='taper')
     classic, simple = vitpose_config(arch, img_size), vitpose_config(arch, img_size)
-    classic['head'] = dict(classic['head'], type=Float32HeatmapHead)
+    classic['head'] = dict(classic['head'], type='Float32HeatmapHead')
     # ViTPose's simple head: one upsampling, then the output convolution.
     simple['head'] = dict(classic['head'], deconv_out_channels=[], deconv_kernel_sizes=[],
                           final_layer=dict(kernel_size=3, padding=1))

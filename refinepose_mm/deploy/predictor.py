@@ -74,12 +74,12 @@ class BatchPredictor:
                        else _checkpoint_engine(config, weights, device))
         width, height = self.codec.input_size
         outputs = self.engine(np.zeros((1, 3, height, width), np.float32))
-        gives_heatmaps = len(outputs) == 1
-        if flip_test and not gives_heatmaps:
+        self.gives_heatmaps = len(outputs) == 1
+        if flip_test and not self.gives_heatmaps:
             raise ValueError(f'{weights} gives keypoints, of which no flip test can be made; '
                              'export it without --decode, or use flip_test=False')
         if flip_test is None:
-            flip_test = gives_heatmaps and config.model.test_cfg.get('flip_test', False)
+            flip_test = self.gives_heatmaps and config.model.test_cfg.get('flip_test', False)
         self.flip_test = flip_test
         self.shift_heatmap = config.model.test_cfg.get('shift_heatmap', False)
 
@@ -142,23 +142,28 @@ class BatchPredictor:
     def _predict(self, crops: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Keypoints (K, 2) in pixels of its image and scores (K,), for each crop of a batch."""
         inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2).astype(np.float32)
-        outputs = self.engine(inputs)
-        if len(outputs) == 1:
-            heatmaps = self._with_mirror_image(inputs, torch.from_numpy(outputs[0]))
-            outputs = [np.concatenate(parts) for parts in self.codec.batch_decode(heatmaps)]
-        keypoints, scores = outputs
+        if self.gives_heatmaps:
+            found = self.codec.batch_decode(self.heatmaps(inputs))
+            keypoints, scores = (np.concatenate(parts) for parts in found)
+        else:
+            keypoints, scores = self.engine(inputs)
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
                            for name in ('input_center', 'input_scale'))
         keypoints = (keypoints / self.codec.input_size - .5) * scales + centers
         return list(zip(keypoints, scores))
 
-    def _with_mirror_image(self, inputs: np.ndarray, heatmaps: Tensor) -> Tensor:
-        """Heatmaps averaged with those of the mirrored inputs, if a flip test is wanted."""
+    def heatmaps(self, inputs: np.ndarray) -> Tensor:
+        """Heatmaps of crops, averaged with those of their mirror images if there is a flip test.
+
+        Shapes: (B, 3, H, W), float32, 0 to 255, BGR -> (B, K, H/4, W/4). Not for files that were
+        exported with ``--decode``.
+        """
+        heatmaps = torch.from_numpy(self.engine(inputs)[0])
         if not self.flip_test:
             return heatmaps
-        mirrored, = self.engine(np.ascontiguousarray(inputs[..., ::-1]))
+        mirrored = torch.from_numpy(self.engine(np.ascontiguousarray(inputs[..., ::-1]))[0])
         return (heatmaps + flip_heatmaps(
-            torch.from_numpy(mirrored), flip_indices=self.metainfo['flip_indices'],
+            mirrored, flip_indices=self.metainfo['flip_indices'],
             shift_heatmap=self.shift_heatmap)) / 2
 
 

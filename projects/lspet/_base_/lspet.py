@@ -1,0 +1,67 @@
+"""LSP-Extended: 14 joints, one person per photo, 256x192; see README.md one folder up.
+
+LSPET_ROOT is the folder with lspet_train.json, lspet_val.json, train/ and val/. Other photos are
+validated on with LSPET_VAL, the path of their annotations, and LSPET_VAL_IMAGES, their folder.
+"""
+data_root = '{{$LSPET_ROOT:data/lspet/}}'
+val_annotations = '{{$LSPET_VAL:default}}'.replace('default', f'{data_root}/lspet_val.json')
+val_images = '{{$LSPET_VAL_IMAGES:default}}'.replace('default', f'{data_root}/val/')
+dataset_type = 'CocoDataset'
+data_mode = 'topdown'
+metainfo = dict(from_file='{{fileDirname}}/../metainfo.py')
+codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
+
+train_pipeline = [
+    dict(type='LoadCompleteImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomBBoxTransform', scale_factor=(.75, 1.25), rotate_factor=60),
+    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadCompleteImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
+    dict(type='PackPoseInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=32,
+    num_workers=2,
+    worker_init_fn=dict(type='seed_worker'),
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_mode=data_mode,
+        metainfo=metainfo,
+        ann_file='lspet_train.json',
+        data_prefix=dict(img='train/'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    batch_size=50,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    dataset=dict(
+        type=dataset_type,
+        data_mode=data_mode,
+        metainfo=metainfo,
+        ann_file=val_annotations,
+        data_prefix=dict(img=val_images),
+        test_mode=True,
+        pipeline=val_pipeline))
+test_dataloader = val_dataloader
+
+# Normalised by the longer side of the box. MMPose's 'torso' is the distance of joints 4 and 5,
+# which is JHMDB's torso, but here a shin.
+val_evaluator = [
+    dict(type='PCKAccuracy', thr=.2, norm_item='bbox', prefix='bbox@0.2'),
+    dict(type='PCKAccuracy', thr=.1, norm_item='bbox', prefix='bbox@0.1'),
+    dict(type='PCKAccuracy', thr=.05, norm_item='bbox', prefix='bbox@0.05'),
+    dict(type='CocoMetric', ann_file=val_annotations),
+]
+test_evaluator = val_evaluator

@@ -1,0 +1,5 @@
+"""RefinePose's stem and shortcuts with ViTPose's classic head: what the decoder adds."""
+_base_ = './vitpose_classic.py'
+
+model = dict(backbone=dict(
+    stem=dict(_delete_=True, type='GradualEmbedding'), shortcut='identity'))

@@ -1,0 +1,17 @@
+"""ViTPose with its classic head; two deconvolutions, as wide as 256 allows beside the tokens."""
+_base_ = '../_base_/{{$STUDY_SCALE:cpu}}.py'
+
+width = min(256, _base_.model.head.in_channels)
+# MMPose's head cannot turn bf16 heatmaps to numpy; ours is the same in float32.
+in_bf16 = _base_.optim_wrapper.get('type') == 'AmpOptimWrapper'
+model = dict(
+    backbone=dict(stem=dict(type='PatchEmbedding'), shortcut='none'),
+    head=dict(
+        _delete_=True,
+        type='Float32HeatmapHead' if in_bf16 else 'HeatmapHead',
+        in_channels=_base_.model.head.in_channels,
+        out_channels=14,
+        deconv_out_channels=(width, width),
+        deconv_kernel_sizes=(4, 4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True),
+        decoder=_base_.codec))

@@ -1,0 +1,154 @@
+"""Train configs x seeds under an equal budget, resume where it stopped, and report.
+
+    LSPET_ROOT=/data/lspet python projects/real_photo_study/run.py --seeds 0 1 2
+
+Each finished run leaves a record in results/SCALE/; a run whose record is there, from the same
+config, is not repeated. Table and curves are made from the records alone (report.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import numpy as np
+import report
+import torch
+from mmengine.config import Config
+
+from refinepose_mm.benchmark.measure import device_name
+from refinepose_mm.complexity import count
+
+HERE = Path(__file__).resolve().parent
+ROWS = sorted(path.stem for path in (HERE / 'configs').glob('*.py'))
+# What a result depends on; paths and hooks are left out.
+DECISIVE = ('model', 'train_pipeline', 'val_pipeline', 'optim_wrapper', 'param_scheduler',
+            'train_cfg')
+
+
+def load(row: str, scale: str) -> Config:
+    """The config of a row at a scale."""
+    os.environ['STUDY_SCALE'] = scale
+    return Config.fromfile(HERE / f'configs/{row}.py')
+
+
+def fingerprint(config: Config) -> str:
+    """Changes when something changes that a result depends on."""
+    decisive = {key: config[key] for key in DECISIVE}
+    decisive['batch_size'] = config.train_dataloader.batch_size
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def is_done(row: str, seed: int, scale: str, results: Path) -> bool:
+    """Whether there is a record of this run, from the config as it is now."""
+    path = results / f'{row}_seed{seed}.json'
+    return path.is_file() and (
+        json.loads(path.read_text())['fingerprint'] == fingerprint(load(row, scale)))
+
+
+def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
+    """Train in a process of its own, as a user would; returns the work directory.
+
+    Raises:
+        RuntimeError: If the training fails; names its log.
+    """
+    # A changed config starts anew instead of resuming what no longer fits.
+    work_dir = args.work_dir / args.scale / (
+        f'{row}_seed{seed}_{fingerprint(load(row, args.scale))}')
+    work_dir.mkdir(parents=True, exist_ok=True)
+    command = [
+        Path(sys.executable).parent / 'mim', 'train', 'mmpose', HERE / f'configs/{row}.py',
+        '--gpus', str(int(args.scale == 'gpu')), '--work-dir', work_dir, '--resume', 'auto',
+        '--cfg-options', f'randomness.seed={seed}']
+    environment = dict(os.environ, STUDY_SCALE=args.scale, OMP_NUM_THREADS=str(threads))
+    log = work_dir / 'output.txt'
+    with log.open('a') as output:
+        code = subprocess.run(list(map(str, command)), env=environment, stdout=output,
+                              stderr=subprocess.STDOUT).returncode
+    if code:
+        raise RuntimeError(f'{row}, seed {seed}: training ended with exit code {code}; see {log}')
+    return work_dir
+
+
+def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
+    """What is kept of a finished run, from MMEngine's logs."""
+    config = load(row, scale)
+    lines = [json.loads(line) for log in sorted(work_dir.glob('*/vis_data/scalars.json'))
+             for line in log.read_text().splitlines()]
+    metrics = {line['step']: {name: value for name, value in line.items()
+                              if '/' in name and not name.endswith('time')}
+               for line in lines if 'coco/AP' in line}  # a resumed epoch counts once
+    steps = [line for line in lines if 'loss' in line]
+    height, width = config.model.backbone.img_size
+    params, macs = count(config.model, (height, width))
+    device = torch.device('cuda' if scale == 'gpu' else 'cpu')
+    return dict(
+        row=row, seed=seed, scale=scale, fingerprint=fingerprint(config),
+        params=params, macs=macs,
+        # A low one, because other work on the machine slows many steps down.
+        train_ms_per_image=1e3 * float(np.quantile([step['time'] for step in steps], .1))
+        / config.train_dataloader.batch_size if steps else None,
+        metrics={str(epoch): values for epoch, values in sorted(metrics.items())},
+        losses=[[step['step'], step['loss']] for step in steps],
+        machine=device_name(device), threads=threads, torch=torch.__version__,
+        date=datetime.date.today().isoformat())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--scale', choices=('cpu', 'gpu'), default='cpu')
+    parser.add_argument('--rows', nargs='+', choices=ROWS, default=ROWS, metavar='ROW',
+                        help=f'default: all, which are {", ".join(ROWS)}')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='runs at a time; they share the CPU threads')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real_photo_study'))
+    parser.add_argument('--results', type=Path, default=HERE / 'results')
+    args = parser.parse_args()
+    if args.scale == 'gpu' and not torch.cuda.is_available():
+        sys.exit('error: --scale gpu needs a CUDA device, and torch finds none')
+    annotations = Path(load(args.rows[0], args.scale).val_evaluator[-1].ann_file)
+    if not annotations.is_file():
+        sys.exit(f'error: {annotations} not found; set LSPET_ROOT to the folder of LSP-Extended')
+
+    results = args.results / args.scale
+    results.mkdir(parents=True, exist_ok=True)
+    pending = [(row, seed) for seed, row in itertools.product(args.seeds, args.rows)
+               if not is_done(row, seed, args.scale, results)]
+    print(f'{len(args.seeds) * len(args.rows) - len(pending)} runs are done, {len(pending)} to do')
+    threads = max(1, torch.get_num_threads() // args.jobs)
+
+    def one(row: str, seed: int) -> str:
+        started = time.time()
+        work_dir = train(row, seed, args, threads)
+        result = record(row, seed, args.scale, work_dir, threads)
+        (results / f'{row}_seed{seed}.json').write_text(json.dumps(result, indent=1))
+        last = list(result['metrics'].values())[-1]
+        return (f'{row}, seed {seed}: {report.HEADLINE} {last[report.HEADLINE]:.3f}, '
+                f'{(time.time() - started) / 60:.1f} min')
+
+    failed = []
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for number, run in enumerate(as_completed(
+                [pool.submit(one, *what) for what in pending]), start=1):
+            try:
+                print(f'[{number}/{len(pending)}] {run.result()}', flush=True)
+            except RuntimeError as error:  # the others go on
+                failed.append(error)
+                print(f'[{number}/{len(pending)}] {error}', flush=True)
+    report.write(results)
+    if failed:
+        sys.exit(f'error: {len(failed)} of {len(pending)} runs failed')
+
+
+if __name__ == '__main__':
+    main()
