@@ -28,7 +28,7 @@ OUTPUTS = dict(heatmaps=['heatmaps'], keypoints=['keypoints', 'scores'])
 
 
 class ExportedNetwork(nn.Module):
-    """What is exported: normalisation, backbone, head and, if asked for, decoding.
+    """What is exported: normalisation, backbone, neck, head and, if asked for, decoding.
 
     Args:
         model: A trained ``TopdownPoseEstimator``, folded; to decode, its codec must be
@@ -42,6 +42,7 @@ class ExportedNetwork(nn.Module):
     def __init__(self, model: nn.Module, decode: bool):
         super().__init__()
         self.backbone, self.head, self.decode = model.backbone, model.head, decode
+        self.neck = model.neck if model.with_neck else nn.Identity()
         preprocessor = model.data_preprocessor
         self.reverse_channels = preprocessor._channel_conversion
         self.register_buffer('mean', preprocessor.mean.view(1, 3, 1, 1))
@@ -58,7 +59,8 @@ class ExportedNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         if self.reverse_channels:
             images = images.flip(1)
-        heatmaps = self.head(self.backbone((images - self.mean) / self.std))
+        features = self.neck(self.backbone((images - self.mean) / self.std))
+        heatmaps = self.head(features)
         if not self.decode:
             return heatmaps
         coordinates, scores = decode_udp(heatmaps, self.blur_kernel)
@@ -213,7 +215,7 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
     target = targets[path.suffix]
     require(target.packages)
     network = ExportedNetwork(fold(model), decode).eval()
-    size = [16 * side for side in model.backbone.grid]
+    size = model.head.decoder.input_size[::-1]
     generator = torch.Generator().manual_seed(0)
     example, other = (torch.randint(0, 256, (batch, 3, *size), generator=generator).float()
                       for batch in (2, 3))
@@ -262,7 +264,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--output for {args.format} must end in {suffix}, got {output}')
     model = load_model(args.config, args.checkpoint)
     differences = export(model, output, args.decode)
-    height, width = (16 * side for side in model.backbone.grid)
+    width, height = model.head.decoder.input_size
     print(f'wrote {output}: input {INPUT} (batch, 3, {height}, {width}), float32, 0 to 255, BGR'
           + (f', opset {OPSET}' if args.format == 'onnx' else ''))
     for name, difference in differences.items():

@@ -13,6 +13,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from peaks import give_peaks
 
+from refinepose_mm.benchmark.subjects import build, variants
 from refinepose_mm.deploy import export as export_module
 from refinepose_mm.deploy.export import TARGETS, ExportedNetwork, export, load_exported
 
@@ -36,6 +37,21 @@ def model():
             type='BatchedUDPHeatmap', input_size=SIZE[::-1], heatmap_size=(12, 16), sigma=1.))))
     model.init_weights()
     return give_peaks(model)
+
+
+def test_the_neck_of_vitpose_simple_is_exported_too(tmp_path):
+    init_default_scope('mmpose')
+    config = variants('tiny', SIZE)['ViTPose simple']
+    model = build(config, torch.device('cpu'))
+    export(model, tmp_path / 'model.pt2')
+    images = np.zeros((1, 3, *SIZE), np.float32)
+    heatmaps, = load_exported(tmp_path / 'model.pt2')(images)
+    with torch.no_grad():
+        inputs = model.data_preprocessor(dict(
+            inputs=[torch.zeros(3, *SIZE, dtype=torch.uint8)], data_samples=[PoseDataSample()]))
+        expected = model(inputs['inputs'], None, mode='tensor').numpy()
+    assert heatmaps.shape == (1, 17, SIZE[0] // 4, SIZE[1] // 4)
+    np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
 
 
 def written(name, model, tmp_path, decode):
