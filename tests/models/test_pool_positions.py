@@ -54,9 +54,21 @@ def test_gradients_equal_torch():
 
 def test_wider_map_uses_position_channel_k_mod_c():
     positions = torch.randint(0, 4, (2, 3, 4, 5), dtype=torch.uint8)
-    x = torch.randn(2, 6, 4, 5)
-    unpooled = max_unpool_by_positions(x, positions)
-    assert torch.equal(unpooled, max_unpool_by_positions(x, positions.repeat(1, 2, 1, 1)))
+    x, weight = torch.randn(2, 6, 4, 5, requires_grad=True), torch.randn(2, 6, 8, 10)
+    found = []
+    for given in (positions, positions.repeat(1, 2, 1, 1)):
+        unpooled = max_unpool_by_positions(x, given)
+        gradient, = torch.autograd.grad((unpooled * weight).sum(), x)
+        found.append((unpooled, gradient))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found))
+    # Each value came from one pixel: its gradient is the weight of that pixel.
+    assert torch.equal(found[0][1], max_pool_like(weight, positions.repeat(1, 2, 1, 1)))
+
+
+def max_pool_like(x, positions):
+    """The pixels of the windows that positions name."""
+    windows = x.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)  # B,C,h,w,4
+    return windows.gather(4, positions[..., None].long())[..., 0]
 
 
 def test_bfloat16_positions_equal_those_of_the_same_values_in_float32():
