@@ -6,8 +6,10 @@ D token width, N = h * w tokens, K keypoints.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -28,3 +30,15 @@ class PoseFeatures(NamedTuple):
 
     positions: tuple[Tensor, ...]
     feature_map: Tensor
+
+    def split(self) -> Iterator[PoseFeatures]:
+        """The features of each person, as batches of one."""
+        for person in range(self.feature_map.shape[0]):
+            yield PoseFeatures(tuple(p[person:person + 1] for p in self.positions),
+                               self.feature_map[person:person + 1])
+
+    @classmethod
+    def join(cls, features: Sequence[PoseFeatures]) -> PoseFeatures:
+        """The batch of these."""
+        return cls(tuple(map(torch.cat, zip(*(f.positions for f in features)))),
+                   torch.cat([f.feature_map for f in features]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
+from .one_by_one import prefers_one_by_one
 from .pool_positions import max_unpool_by_positions
 
 NUM_STEPS = 2
@@ -123,8 +125,15 @@ class FusionHead(HeatmapHead):
 
     def forward(self, feats: PoseFeatures) -> Tensor:
         """Decode features to heatmaps (B, K, 4h, 4w), in float32 also under autocast."""
-        x = feats[-1]
         self._check(feats)
+        x = feats[-1]
+        upsampled = self.final_layer.in_channels * 4**NUM_STEPS * x.shape[2] * x.shape[3]
+        if prefers_one_by_one(self, x, upsampled) and isinstance(feats, PoseFeatures):
+            return torch.cat([self._decode(one) for one in feats.split()])
+        return self._decode(feats)
+
+    def _decode(self, feats: PoseFeatures) -> Tensor:
+        x = feats[-1]
         # Coarse to fine: the last pooling of the stem is undone first.
         for step, up_sample in enumerate(self.up_samples):
             x = up_sample(x, feats.positions[-1 - step] if self.unpool else None)  # Eq. 12

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
+from .one_by_one import prefers_one_by_one
 from .pool_positions import max_pool_with_positions
 
 
@@ -109,7 +110,13 @@ class GradualEmbedding(BaseModule):
             embed_dims, embed_dims, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
 
     def forward(self, image: Tensor) -> PoseFeatures:
-        """Embed an image (B, 3, H, W) whose height and width are multiples of 16."""
+        """Embed images (B, 3, H, W) whose height and width are multiples of 16."""
+        height, width = image.shape[2:]
+        if prefers_one_by_one(self, image, self.conv7x7.out_channels * height * width // 4):
+            return PoseFeatures.join([self._embed(one) for one in image.split(1)])
+        return self._embed(image)
+
+    def _embed(self, image: Tensor) -> PoseFeatures:
         # Faster on the CPU it was measured on, forward and backward; all that follows keeps it.
         image = image.contiguous(memory_format=torch.channels_last)
         x = self.aggregations[0](self.conv1x1(self.conv7x7(image)))  # Eq. 9: B,D/8,H/2,W/2
