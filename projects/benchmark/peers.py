@@ -1,8 +1,10 @@
 """RefinePose against what people would install instead, in one process and in turns.
 
-    pip install --no-deps mmpretrain==1.2.0    # MMPose's ViTPose
-    pip install transformers                   # VitPose; its version 5 keeps mmpretrain from importing
-    python projects/benchmark/peers.py --peer mmpretrain --batch 1 8
+    pip install --no-deps mmpretrain==1.2.0     # MMPose's ViTPose
+    python projects/benchmark/peers.py --peer mmpretrain --exported
+
+    pip install --target peers transformers     # apart: version 5 breaks mmpretrain
+    PYTHONPATH=peers python projects/benchmark/peers.py --peer transformers --exported
 
 All weights are random, which take as long as trained ones.
 """
