@@ -52,10 +52,8 @@ def plot(results: list[dict], path: Path) -> None:
     for panel, ((task, what), curves) in zip(axes[0], panels.items()):
         for name, points in curves.items():
             panel.plot(*zip(*sorted(points)), marker='o', markersize=3, label=name)
-        panel.set(xlabel='persons per call', ylabel=what, title=task, xscale='log', yscale='log')
-        panel.set_xticks(sorted({x for points in curves.values() for x, _ in points}))
-        panel.xaxis.set_major_formatter('{x:g}')
-        panel.minorticks_off()
+        panel.set(xlabel='persons per call', ylabel=what, title=task, xlim=(0, None),
+                  ylim=(0, None))
         panel.grid(alpha=.3)
         panel.legend(fontsize=6)
     figure.savefig(path, dpi=120)
