@@ -1,6 +1,7 @@
 """The benchmark runs what it says, in turns; how long that takes is nobody's business here."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import ROOT
 
 from refinepose_mm import cli
 from refinepose_mm.benchmark import measure, subjects
+from refinepose_mm.complexity import count
 
 
 def test_functions_take_turns_and_warm_up():
@@ -58,6 +60,19 @@ def test_a_wrong_size_is_refused(capsys):
     with pytest.raises(SystemExit):
         cli.main(['benchmark', '--img-size', '256'])
     assert 'expected HxW such as 256x192, got 256' in capsys.readouterr().err
+
+
+def test_mmposes_own_model_asks_for_its_package(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, 'mmpretrain', None)
+    assert cli.main(['benchmark', '--model', 'MMPose ViTPose']) == 2
+    assert 'pip install --no-deps mmpretrain==1.2.0' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name, ours', zip(subjects.PEERS, ('ViTPose', 'ViTPose simple')))
+def test_mmposes_own_models_are_what_ours_stand_for(name, ours):
+    pytest.importorskip('mmpretrain', reason='optional, for MMPose\'s own ViTPose')
+    configs, size = subjects.variants('tiny', (64, 48)), (64, 48)
+    assert count(configs[name], size) == count(configs[ours], size)
 
 
 def test_a_missing_folder_is_named_before_anything_is_timed(capsys):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 MARK = '<!-- table of {scale}, written by report.py -->\n'
+TIMING = 'timing.json'  # written by timing.py
 HEADLINE = 'bbox@0.1/PCK'
 METRICS = {'bbox@0.05/PCK': 'PCK@0.05', 'bbox@0.1/PCK': 'PCK@0.1', 'bbox@0.2/PCK': 'PCK@0.2',
            'coco/AP': 'OKS AP'}
@@ -28,12 +29,18 @@ def read(results: Path) -> dict[str, list[dict]]:
                        key=lambda row: statistics.mean(final(row[1], HEADLINE))))
 
 
+def read_timing(results: Path) -> dict[str, float]:
+    """Milliseconds per image of a training step, by row; empty where they were not measured."""
+    path = results / TIMING
+    return json.loads(path.read_text())['ms_per_image'] if path.is_file() else {}
+
+
 def final(records: list[dict], metric: str) -> list[float]:
     """A metric after the last epoch of each run, in per cent."""
     return [100 * list(record['metrics'].values())[-1][metric] for record in records]
 
 
-def table(rows: dict[str, list[dict]]) -> list[dict[str, str]]:
+def table(rows: dict[str, list[dict]], ms_per_image: dict[str, float]) -> list[dict[str, str]]:
     """A line for each row: means over seeds, with the standard deviation between seeds."""
     lines = []
     for row, records in rows.items():
@@ -44,8 +51,7 @@ def table(rows: dict[str, list[dict]]) -> list[dict[str, str]]:
                 f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else '')
         line['params (M)'] = f'{records[0]["params"] / 1e6:.2f}'
         line['MMACs'] = f'{records[0]["macs"] / 1e6:.0f}'
-        times = [r['train_ms_per_image'] for r in records if r['train_ms_per_image'] is not None]
-        line['ms/image'] = f'{statistics.median(times):.1f}' if times else '-'
+        line['ms/image'] = f'{ms_per_image[row]:.1f}' if row in ms_per_image else '-'
         lines.append(line)
     return lines
 
@@ -92,7 +98,7 @@ def write(results: Path) -> None:
     rows = read(results)
     if not rows:
         sys.exit(f'error: no records (*_seed*.json) in {results}')
-    lines = table(rows)
+    lines = table(rows, read_timing(results))
     with (results / 'table.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))
         writer.writeheader()

@@ -20,7 +20,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import numpy as np
 import report
 import torch
 from mmengine.config import Config
@@ -94,9 +93,6 @@ def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dic
     return dict(
         row=row, seed=seed, scale=scale, fingerprint=fingerprint(config),
         params=params, macs=macs,
-        # A low one, because other work on the machine slows many steps down.
-        train_ms_per_image=1e3 * float(np.quantile([step['time'] for step in steps], .1))
-        / config.train_dataloader.batch_size if steps else None,
         metrics={str(epoch): values for epoch, values in sorted(metrics.items())},
         losses=[[step['step'], step['loss']] for step in steps],
         machine=device_name(device), threads=threads, torch=torch.__version__,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import importlib
 import itertools
 import json
 import statistics
@@ -20,6 +21,7 @@ import torch
 from ..complexity import count
 from ..deploy.export import TARGETS, require
 from ..deploy.quantize import PACKAGES as QUANTIZE_PACKAGES
+from ..engine import keep_memory
 from ..models.shortcut_vit import ARCHS
 from . import report
 from .measure import compare, device_name, matmul_rate, peak_memory
@@ -27,6 +29,7 @@ from .subjects import (
     DTYPES,
     ENGINES,
     MODEL_TASKS,
+    PEERS,
     build,
     make_decoders,
     make_engine,
@@ -45,13 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--task', nargs='+', choices=(*MODEL_TASKS, 'decode'), default=['forward'],
         help='forward: heatmaps; predict: with flip test and decoding; train: a whole step, with '
         'its peak memory; decode: heatmaps to keypoints, beside MMPose\'s codec')
-    parser.add_argument('--model', nargs='+', choices=list(variants('tiny', (64, 48))),
-                        help='default: all; the first is what ratios refer to')
+    models = list(variants('tiny', (64, 48)))
+    parser.add_argument('--model', nargs='+', choices=models, default=models[len(PEERS):],
+                        help=f'{", ".join(models)}; the first of these that is chosen is what '
+                        'ratios refer to; default: all but MMPose\'s, which need mmpretrain')
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'])
     parser.add_argument('--engine', nargs='+', choices=ENGINES, default=['eager', 'deploy'],
                         help='eager; deploy: after deploy(); or the engine of an exported file')
     parser.add_argument('--rounds', type=int, default=10, help='timed rounds; median is taken')
     parser.add_argument('--threads', type=int, help='CPU threads; default: torch\'s own choice')
+    parser.add_argument('--keep-memory', action='store_true',
+                        help='as KeepMemoryHook does in trainings on CPUs, for all models alike')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--output', type=Path, help='write all timings to this json file')
     parser.add_argument('--plot', type=Path, help='draw growth with the batch into this picture')
@@ -67,10 +74,15 @@ def run(args: argparse.Namespace) -> int:
             require(TARGETS[engine].packages)
         elif engine.startswith('openvino-'):
             require(QUANTIZE_PACKAGES if engine.endswith('int8') else TARGETS['openvino'].packages)
+    if set(PEERS) & set(args.model):
+        _import_mmpretrain()
+    if args.keep_memory and not keep_memory():
+        raise ValueError('--keep-memory needs glibc')
     if args.threads:
         torch.set_num_threads(args.threads)
     device = torch.device(args.device)
     machine = dict(device=device_name(device), threads=torch.get_num_threads(),
+                   keep_memory=args.keep_memory,
                    torch=torch.__version__, date=datetime.date.today().isoformat())
     print(', '.join(f'{key} {value}' for key, value in machine.items()))
     results = []
@@ -101,7 +113,7 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
     if task == 'decode':
         return dict(seconds=compare(make_decoders(batch, img_size, device), args.rounds, device))
     configs = {name: config for name, config in variants(args.arch, img_size).items()
-               if not args.model or name in args.model}
+               if name in args.model}
     functions, config_of = {}, {}
     for engine, (name, config) in itertools.product(args.engine, configs.items()):
         torch.manual_seed(0)
@@ -120,8 +132,18 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
         del functions  # their memory is not to be counted
         measured['peak_mib'] = {
             title: peak_memory(prepare_training, config, batch, img_size, DTYPES[dtype], device,
-                               device=device) for title, config in config_of.items()}
+                               args.keep_memory, device=device)
+            for title, config in config_of.items()}
     return measured
+
+
+def _import_mmpretrain() -> None:
+    """MMPose's ViTPose stands on a package that MMPose does not install."""
+    try:
+        importlib.import_module('mmpretrain')
+    except ImportError as error:
+        raise ImportError(f'{" and ".join(PEERS)} need mmpretrain ({error}): '
+                          'pip install --no-deps mmpretrain==1.2.0 einops') from None
 
 
 def _size(text: str) -> tuple[int, int]:

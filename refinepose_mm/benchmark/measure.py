@@ -71,12 +71,12 @@ def _call_twice(prepare: Callable[..., Callable[[], object]], *arguments: object
 
 def _resident_peak(prepare: Callable, threads: int, *arguments: object) -> float:
     torch.set_num_threads(threads)
-    before = _status('VmRSS')
+    before = process_status('VmRSS')
     _call_twice(prepare, *arguments)
-    return _status('VmHWM') - before
+    return process_status('VmHWM') - before
 
 
-def _status(field: str) -> float:
+def process_status(field: str) -> float:
     """MiB that the system counts for this process."""
     line, = [line for line in PROCESS_STATUS.read_text().splitlines() if line.startswith(field)]
     return int(line.split()[1]) / 2**10

@@ -20,8 +20,10 @@ from ..complexity import NUM_KEYPOINTS, refinepose_config, vitpose_config
 from ..deploy import deploy, fold
 from ..deploy.export import TARGETS, export, load_exported
 from ..deploy.quantize import quantize
+from ..engine import keep_memory
+from ..models.shortcut_vit import ARCHS
 
-REFERENCE = 'ViTPose'
+PEERS = ('MMPose ViTPose', 'MMPose ViTPose simple')  # on mmpretrain's backbone
 MODEL_TASKS = ('forward', 'predict', 'train')
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
 ENGINES = ('eager', 'deploy', *TARGETS, 'openvino-bf16', 'openvino-int8')
@@ -40,7 +42,7 @@ def build(config: dict, device: torch.device) -> nn.Module:
 
 
 def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
-    """Configs of what is compared; the first is the reference."""
+    """Configs of what is compared, by name; those of PEERS come first and need mmpretrain."""
     taper = refinepose_config(arch, img_size)
     taper['head'] = dict(taper['head'], channel_match='taper')
     classic, simple = vitpose_config(arch, img_size), vitpose_config(arch, img_size)
@@ -50,8 +52,15 @@ def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
                           final_layer=dict(kernel_size=3, padding=1))
     simple['neck'] = dict(  # of PoseFeatures it needs the map, which is the second field
         type='FeatureMapProcessor', select_index=1, scale_factor=4., apply_relu=True)
-    return {REFERENCE: classic, 'ViTPose simple': simple,
+    ours = {'ViTPose': classic, 'ViTPose simple': simple,
             'RefinePose': refinepose_config(arch, img_size), 'RefinePose taper': taper}
+    backbone = dict(  # as MMPose 1.3 configures it
+        type='mmpretrain.VisionTransformer', arch=ARCHS[arch]._asdict(), img_size=img_size,
+        patch_size=16, qkv_bias=True, with_cls_token=False, out_type='featmap',
+        patch_cfg=dict(padding=2))
+    theirs = [dict(classic, backbone=backbone), dict(simple, backbone=backbone)]
+    theirs[1]['neck'] = dict(simple['neck'], select_index=0)  # its features are the map alone
+    return dict(zip(PEERS, theirs)) | ours
 
 
 def make_task(task: str, model: nn.Module, batch: int, img_size: tuple[int, int],
@@ -86,8 +95,11 @@ def make_task(task: str, model: nn.Module, batch: int, img_size: tuple[int, int]
 
 
 def prepare_training(config: dict, batch: int, img_size: tuple[int, int],
-                     dtype: torch.dtype, device: torch.device) -> Callable[[], object]:
+                     dtype: torch.dtype, device: torch.device,
+                     keep: bool) -> Callable[[], object]:
     """A training step of a model that is built for it, to measure its memory."""
+    if keep:
+        keep_memory()
     return make_task('train', build(config, device), batch, img_size, dtype)
 
 

@@ -47,6 +47,6 @@ def pack_linear_layers(model: nn.Module) -> None:
         if isinstance(block, TransformerBlock):
             block.attn.qkv = PackedLinear(block.attn.qkv)
             block.attn.proj = PackedLinear(block.attn.proj)
-            (first, *_), second = block.ffn.layers[:2]  # mmcv's: (linear, GELU, dropout), linear
-            block.ffn.layers[0] = PackedLinear(first, gelu=True)
+            (first, _), second = block.ffn.layers
+            block.ffn.layers[0] = nn.Sequential(PackedLinear(first, gelu=True), nn.Identity())
             block.ffn.layers[1] = PackedLinear(second)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from mmcv.cnn import DepthwiseSeparableConvModule
+from torch import Tensor
+
+from .recompute import recompute
 
 
 class FeatureAggregation(DepthwiseSeparableConvModule):
     """ReLU(BatchNorm(DSC(x))), Eq. 8: a 3x3 depthwise and a 1x1 pointwise convolution.
 
     Nothing stands between the two convolutions, as the equation writes it. They carry no bias:
-    the BatchNorm behind them would remove it.
+    the BatchNorm behind them would remove it. The backward pass repeats the depthwise convolution,
+    which is cheap, instead of keeping its output.
 
     Args:
         in_channels: Channels of the input map.
@@ -30,3 +34,14 @@ class FeatureAggregation(DepthwiseSeparableConvModule):
             pw_norm_cfg=norm_cfg,
             pw_act_cfg=dict(type='ReLU'),
             bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.normalise(recompute(self.convolve, x))
+
+    def convolve(self, x: Tensor) -> Tensor:
+        """DSC(x)."""
+        return self.pointwise_conv(self.depthwise_conv(x), activate=False, norm=False)
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """ReLU(BatchNorm(x))."""
+        return self.pointwise_conv.activate(self.pointwise_conv.norm(x))

@@ -12,6 +12,7 @@ from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
 from .one_by_one import prefers_one_by_one
 from .pool_positions import max_unpool_by_positions
+from .recompute import recompute
 
 NUM_STEPS = 2
 CHANNEL_MATCHES = ('repeat', 'taper')
@@ -34,17 +35,27 @@ class UpSample(nn.Module):
                  norm_cfg: dict):
         super().__init__()
         self.unpool = unpool
-        self.aggregate = nn.Identity()
+        self.aggregate = nn.Sequential()
         if aggregate:
-            self.aggregate = nn.Sequential(
+            self.aggregate.extend([
                 FeatureAggregation(in_channels, out_channels, norm_cfg),
-                FeatureAggregation(out_channels, out_channels, norm_cfg))
+                FeatureAggregation(out_channels, out_channels, norm_cfg)])
 
     def forward(self, x: Tensor, positions: Tensor | None) -> Tensor:
-        upsampled = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
+        if not self.aggregate:
+            return self._enlarge(x, positions)
+        first, second = self.aggregate
+        # Repeated in the backward pass, too: the enlarged map takes more to keep than to make.
+        x = recompute(lambda x, positions: first.convolve(self._enlarge(x, positions)),
+                      x, positions)
+        return second(first.normalise(x))
+
+    def _enlarge(self, x: Tensor, positions: Tensor | None) -> Tensor:
+        """MaxUnpool(x) + Bilinear(x)."""
+        enlarged = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
         if self.unpool:
-            upsampled += max_unpool_by_positions(x, positions)  # the map is large: no third one
-        return self.aggregate(upsampled)
+            enlarged += max_unpool_by_positions(x, positions)  # the map is large: no third one
+        return enlarged
 
 
 @MODELS.register_module()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
 from .one_by_one import prefers_one_by_one
-from .pool_positions import max_pool_with_positions
+from .pool_positions import max_pool, max_pool_with_positions
 
 
 class ScaleBlock(nn.Module):
@@ -43,7 +42,7 @@ class ScaleBlock(nn.Module):
         if want_positions:
             pooled, positions = max_pool_with_positions(self.pool_conv(x))
         else:
-            pooled, positions = F.max_pool2d(self.pool_conv(x), kernel_size=2), None
+            pooled, positions = max_pool(self.pool_conv(x)), None
         return pooled if self.conv is None else self.conv(x) + pooled, positions
 
 

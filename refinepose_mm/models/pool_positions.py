@@ -14,6 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def max_pool(x: Tensor) -> Tensor:
+    """The maxima alone: :func:`max_pool_with_positions` for those who never unpool."""
+    if x.requires_grad:  # the gradient needs positions all the same
+        return max_pool_with_positions(x)[0]
+    _check_size(x)
+    return F.max_pool2d(x, kernel_size=2)
+
+
 def max_pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
     """Pool 2x2 windows with stride 2.
 
@@ -26,25 +34,15 @@ def max_pool_with_positions(x: Tensor) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: If h or w is odd: the last row or column would have no window.
     """
-    height, width = x.shape[-2:]
-    if height % 2 or width % 2:
-        raise ValueError(f'2x2 pooling needs an even height and width, got {height}x{width}')
-    pooled = F.max_pool2d(x, kernel_size=2)  # whose gradient goes to the first of a tie
-    with torch.no_grad():
-        top_left, top_right = x[..., 0::2, 0::2], x[..., 0::2, 1::2]
-        bottom_left, bottom_right = x[..., 1::2, 0::2], x[..., 1::2, 1::2]
-        # Strictly greater, so that the first one wins a tie.
-        in_top, in_bottom = (top_right > top_left).byte(), 2 + (bottom_right > bottom_left).byte()
-        is_lower = torch.maximum(bottom_left, bottom_right) > torch.maximum(top_left, top_right)
-        position = torch.where(is_lower, in_bottom, in_top)
-    return pooled, position
+    _check_size(x)
+    return _Pool.apply(x) if x.requires_grad else _pool(x)
 
 
 def max_unpool_by_positions(x: Tensor, positions: Tensor) -> Tensor:
     """Put each value back to the position its window's maximum had; zeros elsewhere.
 
     Args:
-        x: (B, R * C, h, w). Channel k uses position channel ``k mod C``, so one set of
+        x: (B, R * C, h, w), finite. Channel k uses position channel ``k mod C``, so one set of
             positions serves a map that is R times as wide.
         positions: (B, C, h, w), uint8, 0 to 3.
 
@@ -52,6 +50,21 @@ def max_unpool_by_positions(x: Tensor, positions: Tensor) -> Tensor:
         (B, R * C, 2h, 2w).
     """
     return _Unpool.apply(x, positions) if x.requires_grad else _place(x, positions)
+
+
+def _check_size(x: Tensor) -> None:
+    height, width = x.shape[-2:]
+    if height % 2 or width % 2:
+        raise ValueError(f'2x2 pooling needs an even height and width, got {height}x{width}')
+
+
+def _pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    top_left, top_right = x[..., 0::2, 0::2], x[..., 0::2, 1::2]
+    bottom_left, bottom_right = x[..., 1::2, 0::2], x[..., 1::2, 1::2]
+    top, bottom = torch.maximum(top_left, top_right), torch.maximum(bottom_left, bottom_right)
+    # Strictly greater, so that the first one wins a tie.
+    in_top, in_bottom = (top_right > top_left).byte(), 2 + (bottom_right > bottom_left).byte()
+    return F.max_pool2d(x, kernel_size=2), torch.where(bottom > top, in_bottom, in_top)
 
 
 def _place(x: Tensor, positions: Tensor) -> Tensor:
@@ -62,13 +75,39 @@ def _place(x: Tensor, positions: Tensor) -> Tensor:
     window = torch.arange(4, dtype=torch.uint8, device=x.device).view(2, 1, 2, 1, 1)
     positions = positions.permute(0, 2, 3, 1).reshape(batch, height, 1, width, 1, 1, per_repeat)
     x = x.permute(0, 2, 3, 1).reshape(batch, height, 1, width, 1, -1, per_repeat)
-    unpooled = torch.where(positions == window, x, 0)  # B,h,2,w,2,R,C
+    is_place = positions == window  # B,h,2,w,2,1,C
+    # In eager torch.where takes three times as long; in 8 bits a product would be rounded.
+    unpooled = torch.where(is_place, x, 0) if torch.compiler.is_compiling() else x * is_place
     return unpooled.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
+def _pick(x: Tensor, positions: Tensor) -> Tensor:
+    """Of each window of x the pixel that its position names: the inverse of `_place`."""
+    positions = positions.repeat(1, x.shape[1] // positions.shape[1], 1, 1)
+    picked = x[..., 0::2, 0::2] * (positions == 0)
+    for position in (1, 2, 3):
+        pixels = x[..., position // 2::2, position % 2::2]
+        picked.addcmul_(pixels, (positions == position).to(x.dtype))
+    return picked
+
+
+class _Pool(torch.autograd.Function):
+    """`_pool` that keeps positions for its gradient, where torch keeps the map and int64."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
+        pooled, positions = _pool(x)
+        ctx.save_for_backward(positions)
+        ctx.mark_non_differentiable(positions)
+        return pooled, positions
+
+    @staticmethod
+    def backward(ctx, grad: Tensor, _: Tensor) -> Tensor:
+        return _place(grad, *ctx.saved_tensors)
+
+
 class _Unpool(torch.autograd.Function):
-    """`_place` with a gradient that picks one of four, which takes half the time of the sum over
-    a window, three of whose terms are zero, that autograd would make of it."""
+    """`_place` with its gradient, which autograd would make of four times as many products."""
 
     @staticmethod
     def forward(ctx, x: Tensor, positions: Tensor) -> Tensor:
@@ -77,8 +116,4 @@ class _Unpool(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
-        positions, = ctx.saved_tensors
-        positions = positions.repeat(1, grad.shape[1] // positions.shape[1], 1, 1)
-        top = torch.where(positions == 0, grad[..., 0::2, 0::2], grad[..., 0::2, 1::2])
-        bottom = torch.where(positions == 2, grad[..., 1::2, 0::2], grad[..., 1::2, 1::2])
-        return torch.where(positions < 2, top, bottom), None
+        return _pick(grad, *ctx.saved_tensors), None

@@ -69,12 +69,14 @@ def test_the_table_has_means_and_spread(tmp_path, monkeypatch, capsys):
     for row, seed, value in (('a', 0, .2), ('b', 0, .3), ('b', 1, .5)):
         metrics = {name: value for name in report.METRICS}
         (tmp_path / f'{row}_seed{seed}.json').write_text(json.dumps(dict(
-            row=row, seed=seed, params=2e6, macs=3e7, train_ms_per_image=4.,
+            row=row, seed=seed, params=2e6, macs=3e7,
             metrics={'2': {name: .1 for name in metrics}, '4': metrics})))
+    (tmp_path / report.TIMING).write_text(json.dumps(dict(ms_per_image=dict(b=4.))))
     report.write(tmp_path)
     lines = list(csv.DictReader((tmp_path / 'table.csv').open()))
     assert [line['row'] for line in lines] == ['b', 'a']
     assert lines[0]['PCK@0.1'] == '40.0 ± 14.1' and lines[1]['PCK@0.1'] == '20.0'
+    assert [line['ms/image'] for line in lines] == ['4.0', '-']
     assert lines[0]['seeds'] == '2' and lines[0]['params (M)'] == '2.00'
     assert '| b | 2 | 40.0 ± 14.1 |' in capsys.readouterr().out
     assert (tmp_path / 'curves.png').stat().st_size > 10_000
@@ -85,12 +87,24 @@ def test_the_published_table_is_that_of_the_records(monkeypatch):
     rows = report.read(STUDY / 'results/cpu')
     mark = report.MARK.format(scale='cpu')
     table = (STUDY / 'README.md').read_text().split(mark)[1]
-    assert table == report.to_markdown(report.table(rows))
+    assert table == report.to_markdown(
+        report.table(rows, report.read_timing(STUDY / 'results/cpu')))
     # Every record is one of a config as it is now.
     run = module('run', monkeypatch)
     for row, records in rows.items():
         for record in records:
             assert run.fingerprint(run.load(row, 'cpu')) == record['fingerprint']
+
+
+def test_a_step_of_every_row_is_timed(small_lspet, monkeypatch):
+    timing, run = module('timing', monkeypatch), module('run', monkeypatch)
+    monkeypatch.setattr(run, 'ROWS', ['refinepose', 'vitpose_simple'])
+    (small_lspet / 'cpu').mkdir()
+    monkeypatch.setattr(sys, 'argv', ['timing.py', '--rounds', '1', '--results', str(small_lspet)])
+    timing.main()
+    written = json.loads((small_lspet / 'cpu/timing.json').read_text())
+    assert list(written['ms_per_image']) == run.ROWS
+    assert all(value > 0 for value in written['ms_per_image'].values())
 
 
 def test_the_picture_page(small_lspet, monkeypatch):
