@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from mmengine.registry import init_default_scope
+from peaks import give_peaks
 
 from refinepose_mm import cli
-from refinepose_mm.benchmark import measure, subjects
+from refinepose_mm.benchmark import measure, scene, subjects
 from refinepose_mm.complexity import count
 
 
@@ -21,33 +23,57 @@ def test_functions_take_turns_and_warm_up():
     assert [len(times) for times in seconds.values()] == [3, 3]
 
 
-def test_every_task_runs_for_every_variant(tmp_path, capsys):
+def run_tiny(tmp_path, *words):
+    """The records of a benchmark of tiny models, and the picture of them."""
     output, picture = tmp_path / 'timings.json', tmp_path / 'growth.png'
-    code = cli.main(['benchmark', '--arch', 'tiny', '--img-size', '64x48', '--batch', '2',
-                     '--task', 'forward', 'predict', 'train', 'decode', '--dtype', 'fp32', 'bf16',
-                     '--engine', 'eager', 'deploy', 'torch-export', '--rounds', '1',
-                     '--output', str(output), '--plot', str(picture)])
-    assert code == 0
-    timings = json.loads(output.read_text())
-    assert [(r['task'], r['dtype']) for r in timings['results']] == [
-        (task, dtype) for dtype in ('fp32', 'bf16')
-        for task in ('forward', 'predict', 'train', 'decode')]
-    for result in timings['results']:
-        names, task = set(result['seconds']), result['task']
-        assert all(len(times) == 1 and times[0] > 0 for times in result['seconds'].values())
-        if task == 'decode':
-            assert names == {'UDPHeatmap', 'BatchedUDPHeatmap'}
-            continue
-        assert names >= {'ViTPose', 'ViTPose simple', 'RefinePose', 'RefinePose taper'}
-        assert ('RefinePose, deploy' in names) == (task != 'train')
-        assert ('RefinePose, torch-export' in names) == (task == 'forward')
-        assert ('share' in result) == (task == 'forward')
-        if task == 'train':
-            assert set(result['peak_mib']) == names
-            assert min(result['peak_mib'].values()) > 1
+    assert cli.main(['benchmark', '--arch', 'tiny', '--img-size', '64x48', '--batch', '2',
+                     '--rounds', '1', '--output', str(output), '--plot', str(picture), *words]) == 0
+    assert picture.stat().st_size > 10_000
+    results = json.loads(output.read_text())['results']
+    for times in (times for result in results for times in result['seconds'].values()):
+        assert len(times) == 1 and times[0] > 0
+    return results
+
+
+def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):
+    results = run_tiny(tmp_path, '--task', 'forward', 'predict', '--dtype', 'fp32', 'bf16',
+                       '--engine', 'eager', 'deploy', 'torch-export')
+    assert [(r['task'], r['dtype']) for r in results] == [
+        (task, dtype) for dtype in ('fp32', 'bf16') for task in ('forward', 'predict')]
+    for result in results:
+        names, forward = set(result['seconds']), result['task'] == 'forward'
+        for model in ('ViTPose', 'ViTPose simple', 'RefinePose', 'RefinePose taper'):
+            assert {model, f'{model}, deploy'} <= names
+            assert (f'{model}, torch-export' in names) == forward  # a file has no flip test
+        assert ('share' in result) == forward
     table = capsys.readouterr().out
     assert '| ViTPose | ' in table and ' | 1.00 |' in table
-    assert picture.stat().st_size > 10_000
+
+
+def test_training_and_scenes_have_their_peak_memory(tmp_path):
+    train, scene, decode = run_tiny(
+        tmp_path, '--task', 'train', 'scene', 'decode', '--model', 'ViTPose simple', 'RefinePose',
+        '--engine', 'eager', 'deploy', 'torch-export')
+    assert set(train['seconds']) == {'ViTPose simple', 'RefinePose'}
+    assert set(scene['seconds']) == {
+        f'{model}{engine}' for model in ('ViTPose simple', 'RefinePose')
+        for engine in ('', ', deploy', ', torch-export')}
+    for result in (train, scene):
+        assert set(result['peak_mib']) == set(result['seconds'])
+        assert min(result['peak_mib'].values()) > 1
+    assert set(decode['seconds']) == {'UDPHeatmap', 'BatchedUDPHeatmap'}
+
+
+def test_both_calls_of_a_scene_find_the_same_keypoints(tmp_path):
+    config, size = subjects.variants('tiny', (64, 48))['RefinePose'], (64, 48)
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = give_peaks(subjects.build(config, torch.device('cpu')))
+    theirs, ours = (scene.make_scene(engine, model, subjects.complete(config), 3, size,
+                                     torch.device('cpu'), tmp_path, 'scene')
+                    for engine in ('eager', 'deploy'))
+    expected = np.concatenate([sample.pred_instances.keypoints for sample in theirs()])
+    np.testing.assert_allclose(ours().keypoints, expected, atol=1e-2)
 
 
 def test_both_decoders_of_the_benchmark_find_the_same_keypoints():

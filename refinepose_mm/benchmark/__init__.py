@@ -30,10 +30,9 @@ from .subjects import (
     ENGINES,
     MODEL_TASKS,
     PEERS,
-    build,
     make_decoders,
     make_engine,
-    prepare_training,
+    prepare,
     variants,
 )
 
@@ -47,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--task', nargs='+', choices=(*MODEL_TASKS, 'decode'), default=['forward'],
         help='forward: heatmaps; predict: with flip test and decoding; train: a whole step, with '
-        'its peak memory; decode: heatmaps to keypoints, beside MMPose\'s codec')
+        'its peak memory; scene: a photo with that many persons, in single precision, from boxes '
+        'to keypoints, eager by inference_topdown, else by BatchPredictor; decode: heatmaps to '
+        'keypoints, beside MMPose\'s codec')
     models = list(variants('tiny', (64, 48)))
     parser.add_argument('--model', nargs='+', choices=models, default=models[len(PEERS):],
                         help=f'{", ".join(models)}; the first of these that is chosen is what '
@@ -114,26 +115,25 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
         return dict(seconds=compare(make_decoders(batch, img_size, device), args.rounds, device))
     configs = {name: config for name, config in variants(args.arch, img_size).items()
                if name in args.model}
-    functions, config_of = {}, {}
+    functions, arguments = {}, {}
     for engine, (name, config) in itertools.product(args.engine, configs.items()):
-        torch.manual_seed(0)
-        function = make_engine(engine, build(config, device), task, batch, img_size,
-                               DTYPES[dtype], folder, f'{name} {img_size[0]}')
+        title = name if engine == 'eager' else f'{name}, {engine}'
+        arguments[title] = (engine, config, task, batch, img_size, DTYPES[dtype], device, folder,
+                            f'{name} {img_size[0]}')
+        function = make_engine(*arguments[title])
         if function:
-            title = name if engine == 'eager' else f'{name}, {engine}'
-            functions[title], config_of[title] = function, config
+            functions[title] = function
     measured = dict(seconds=compare(functions, args.rounds, device))
     if task == 'forward':
         macs = {name: count(config, img_size)[1] for name, config in configs.items()}
         measured['share'] = {
             title: macs[title.split(',')[0]] * batch / statistics.median(times)
             / what['matmul_rate'] for title, times in measured['seconds'].items()}
-    if task == 'train':
+    if task in ('train', 'scene'):
         del functions  # their memory is not to be counted
         measured['peak_mib'] = {
-            title: peak_memory(prepare_training, config, batch, img_size, DTYPES[dtype], device,
-                               args.keep_memory, device=device)
-            for title, config in config_of.items()}
+            title: peak_memory(prepare, args.keep_memory, *arguments[title], device=device)
+            for title in measured['seconds']}
     return measured
 
 

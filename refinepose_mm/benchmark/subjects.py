@@ -22,23 +22,30 @@ from ..deploy.export import TARGETS, export, load_exported
 from ..deploy.quantize import quantize
 from ..engine import keep_memory
 from ..models.shortcut_vit import ARCHS
+from .scene import make_scene
 
 PEERS = ('MMPose ViTPose', 'MMPose ViTPose simple')  # on mmpretrain's backbone
-MODEL_TASKS = ('forward', 'predict', 'train')
+MODEL_TASKS = ('forward', 'predict', 'train', 'scene')
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
 ENGINES = ('eager', 'deploy', *TARGETS, 'openvino-bf16', 'openvino-int8')
+
+
+def complete(config: dict) -> dict:
+    """The config of a network, with what an estimator needs besides."""
+    return dict(
+        config,
+        head=dict(config['head'], decoder=dict(
+            type='BatchedUDPHeatmap', **_codec_sizes(config['backbone']['img_size']))),
+        test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False),
+        data_preprocessor=dict(
+            type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375], bgr_to_rgb=True))
 
 
 def build(config: dict, device: torch.device) -> nn.Module:
     """A pose estimator with random weights, which take as long as trained ones."""
     init_default_scope('mmpose')
-    config = dict(config, head=dict(config['head'], decoder=dict(
-        type='BatchedUDPHeatmap', **_codec_sizes(config['backbone']['img_size']))))
-    config['test_cfg'] = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
-    config['data_preprocessor'] = dict(
-        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True)
-    return MODELS.build(config).to(device).eval()
+    return MODELS.build(complete(config)).to(device).eval()
 
 
 def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
@@ -94,22 +101,19 @@ def make_task(task: str, model: nn.Module, batch: int, img_size: tuple[int, int]
     return dict(forward=forward, predict=predict, train=train)[task]
 
 
-def prepare_training(config: dict, batch: int, img_size: tuple[int, int],
-                     dtype: torch.dtype, device: torch.device,
-                     keep: bool) -> Callable[[], object]:
-    """A training step of a model that is built for it, to measure its memory."""
-    if keep:
-        keep_memory()
-    return make_task('train', build(config, device), batch, img_size, dtype)
-
-
-def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: tuple[int, int],
-                dtype: torch.dtype, folder: Path, name: str) -> Callable[[], object] | None:
+def make_engine(engine: str, config: dict, task: str, batch: int, img_size: tuple[int, int],
+                dtype: torch.dtype, device: torch.device, folder: Path,
+                name: str) -> Callable[[], object] | None:
     """A function that does the task once through an engine; None where that cannot be.
 
     Exported files run the forward pass only, from images of 0 to 255, in single precision or that
     of the engine's name; `dtype` is for the others. They are written into `folder` once.
     """
+    torch.manual_seed(0)
+    model = build(config, device)
+    if task == 'scene':
+        return None if engine not in ('eager', 'deploy', *TARGETS) else make_scene(
+            engine, model, complete(config), batch, img_size, device, folder, name)
     if engine == 'eager':
         return make_task(task, model, batch, img_size, dtype)
     if engine == 'deploy':
@@ -131,6 +135,13 @@ def make_engine(engine: str, model: nn.Module, task: str, batch: int, img_size: 
             quantize(source, path, [images[:1]])
     call = load_exported(path, 'bf16' if engine.endswith('-bf16') else 'f32')
     return partial(call, images)
+
+
+def prepare(keep: bool, *arguments: object) -> Callable[[], object]:
+    """:func:`make_engine` in a process of its own, to measure its memory there."""
+    if keep:
+        keep_memory()
+    return make_engine(*arguments)
 
 
 def make_decoders(batch: int, img_size: tuple[int, int],

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import ROOT
 from mmengine.config import Config
 from mmpose.apis import init_model
@@ -105,6 +106,31 @@ def test_a_step_of_every_row_is_timed(small_lspet, monkeypatch):
     written = json.loads((small_lspet / 'cpu/timing.json').read_text())
     assert list(written['ms_per_image']) == run.ROWS
     assert all(value > 0 for value in written['ms_per_image'].values())
+
+
+def test_wrong_positions_are_tried(small_lspet, monkeypatch, capsys):
+    positions = module('positions', monkeypatch)
+    path, checkpoint = str(STUDY / 'configs/refinepose.py'), small_lspet / 'refinepose.pth'
+    torch.manual_seed(0)
+    model = give_peaks(init_model(Config.fromfile(path), device='cpu'))
+    torch.save(dict(state_dict=model.state_dict()), checkpoint)
+    monkeypatch.setattr(sys, 'argv', ['positions.py', path, str(checkpoint),
+                                      '--work-dir', str(small_lspet / 'work')])
+    positions.main()
+    table = capsys.readouterr().out
+    assert all(f'| {name} | ' in table for name in positions.UNPOOLINGS)
+
+    x, given = torch.randn(2, 8, 4, 4), torch.randint(0, 4, (2, 4, 4, 4), dtype=torch.uint8)
+    made = {name: unpool(x, given) for name, unpool in positions.UNPOOLINGS.items()}
+    window_sums = {name: F.avg_pool2d(value, 2) * 4 for name, value in made.items()}
+    torch.testing.assert_close(window_sums['at random positions'], x)
+    torch.testing.assert_close(window_sums['spread over the window'], x)
+    assert not torch.equal(made['at random positions'], made['as trained'])
+    assert not made['left out'].any() and made['left out'].shape == (2, 8, 8, 8)
+    monkeypatch.setattr(sys, 'argv', ['positions.py', str(STUDY / 'configs/vitpose_simple.py'),
+                                      str(checkpoint)])
+    with pytest.raises(SystemExit, match='vitpose_simple.py does not unpool'):
+        positions.main()
 
 
 def test_the_picture_page(small_lspet, monkeypatch):
