@@ -1,6 +1,7 @@
 """RefinePose against Hugging Face's VitPose, in one process and in turns.
 
-    pip install --target peers transformers     # apart: version 5 breaks mmpretrain
+    # Apart, for version 5 breaks mmpretrain.
+    pip install --target peers -c requirements/lock.txt transformers
     PYTHONPATH=peers python projects/benchmark/peers.py --exported
 
 MMPose's own ViTPose is a model of `refinepose benchmark`. All weights are random, which take as
