@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .compiling import is_compiling
+
 
 def max_pool(x: Tensor) -> Tensor:
     """The maxima alone: :func:`max_pool_with_positions` for those who never unpool."""
@@ -77,7 +79,7 @@ def _place(x: Tensor, positions: Tensor) -> Tensor:
     x = x.permute(0, 2, 3, 1).reshape(batch, height, 1, width, 1, -1, per_repeat)
     is_place = positions == window  # B,h,2,w,2,1,C
     # In eager torch.where takes three times as long; in 8 bits a product would be rounded.
-    unpooled = torch.where(is_place, x, 0) if torch.compiler.is_compiling() else x * is_place
+    unpooled = torch.where(is_place, x, 0) if is_compiling() else x * is_place
     return unpooled.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 

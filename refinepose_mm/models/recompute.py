@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from .compiling import is_compiling
+
 
 def recompute(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
     """``function(*inputs)``; of its intermediate results none is kept for the backward pass.
@@ -21,6 +23,6 @@ def recompute(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor
             running statistics of BatchNorm, which would count twice.
         inputs: What it is called with; these are kept.
     """
-    if not torch.is_grad_enabled() or torch.compiler.is_compiling():  # which plans this itself
+    if not torch.is_grad_enabled() or is_compiling():  # a compiler plans this itself
         return function(*inputs)
     return checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)

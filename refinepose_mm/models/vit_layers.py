@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn.bricks.drop import DropPath
 from torch import Tensor, nn
 
+from .compiling import is_compiling
 from .recompute import recompute
 
 HAS_MKL_AND_ONEDNN = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
@@ -24,7 +25,7 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         # Graphs say "linear": it is for their compiler or engine to choose.
-        if torch.compiler.is_compiling() or not (
+        if is_compiling() or not (
                 HAS_MKL_AND_ONEDNN and x.device.type == 'cpu' and x.dtype == torch.float32
                 and x.numel()):
             return super().forward(x)
