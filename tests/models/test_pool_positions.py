@@ -2,7 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from refinepose_mm.models.pool_positions import max_pool_with_positions, max_unpool_by_positions
+from refinepose_mm.models.pool_positions import (
+    max_pool,
+    max_pool_with_positions,
+    max_unpool_by_positions,
+)
 
 
 def maps(dtype=torch.float32):
@@ -50,6 +54,15 @@ def test_gradients_equal_torch():
     (F.max_unpool2d(expected, indices, 2) * weight).sum().backward()
     assert ours.grad.abs().sum() > 0
     assert torch.equal(ours.grad, theirs.grad)
+
+
+@pytest.mark.parametrize('pool', [max_pool, lambda x: max_pool_with_positions(x)[0]])
+def test_the_gradient_needs_positions_alone(pool):
+    x, kept = torch.randn(2, 3, 6, 4, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        pooled = pool(x)
+    assert torch.equal(pooled, F.max_pool2d(x, 2))
+    assert [(t.dtype, t.shape) for t in kept] == [(torch.uint8, pooled.shape)]
 
 
 def test_wider_map_uses_position_channel_k_mod_c():
