@@ -11,11 +11,16 @@ model = dict(
         arch='base',
         img_size=(256, 192),
         drop_path_rate=0.3,
+        # Identity shortcuts, the paper's, are the default: rows refinepose, refinepose_no_shortcut
+        # and refinepose_gated of projects/real_photo_study show no difference.
         # MAE weights as converted and hosted by OpenMMLab. To train from scratch:
         #   --cfg-options model.backbone.init_cfg=None
         init_cfg=dict(
             type='EncoderWeights',
             checkpoint='https://download.openmmlab.com/mmpose/v1/pretrained_models/'
             'mae_pretrain_vit_base_20230913.pth')),
+    # `repeat` keeps the paper's width. On real photos `taper` was as good within the spread of the
+    # seeds, at less cost (projects/real_photo_study, rows refinepose and refinepose_taper):
+    #   --cfg-options model.head.channel_match=taper
     head=dict(type='FusionHead', in_channels=768, out_channels=17),
     test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))

@@ -8,7 +8,8 @@ optim_wrapper = dict(
     # optimizer, so ViTPose's is the default. The paper's is one switch away:
     #   --cfg-options optim_wrapper.optimizer.lr=5e-3
     # From scratch in batches of 32, 5e-3 is far better (projects/real_photo_study, rows refinepose
-    # and refinepose_lr_5e4). That says little of an encoder that MAE has trained, as here.
+    # and refinepose_lr_5e4), and 1e-2 no worse (refinepose_lr_1e2). That says little of an encoder
+    # that MAE has trained, as here.
     optimizer=dict(type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.1),
     constructor='LayerWiseLRConstructor',
     paramwise_cfg=dict(layer_decay_rate=0.75),
