@@ -67,7 +67,7 @@ def plot(rows: dict[str, list[dict]], path: Path) -> None:
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
-    figure, axes = plt.subplots(figsize=(8, 5), layout='constrained')
+    figure, axes = plt.subplots(figsize=(10, 5), layout='constrained')
     for number, (row, records) in enumerate(rows.items()):
         epochs = [int(epoch) for epoch in records[0]['metrics']]
         curves = [[100 * values[HEADLINE] for values in record['metrics'].values()]
@@ -78,7 +78,7 @@ def plot(rows: dict[str, list[dict]], path: Path) -> None:
                           alpha=.12, color=line.get_color())
     axes.set(xlabel='epoch', ylabel=f'{METRICS[HEADLINE]} on LSPET val (%)')
     axes.grid(alpha=.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))  # beside the curves
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

@@ -47,9 +47,13 @@ def plot(results: list[dict], path: Path) -> None:
         for name, peak in result.get('peak_mib', {}).items():
             curves = panels.setdefault((task, 'peak MiB'), {})
             curves.setdefault(name + suffix, []).append((result['batch'], peak))
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4.2), squeeze=False,
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(6.5 * columns, 4.2 * rows), squeeze=False,
                                 layout='constrained')
-    for panel, ((task, what), curves) in zip(axes[0], panels.items()):
+    for unused in axes.flat[len(panels):]:
+        unused.axis('off')
+    for panel, ((task, what), curves) in zip(axes.flat, panels.items()):
         for name, points in curves.items():
             panel.plot(*zip(*sorted(points)), marker='o', markersize=3, label=name)
         panel.set(xlabel='persons per call', ylabel=what, title=task, xlim=(0, None),
