@@ -18,8 +18,8 @@ def keep_memory() -> bool:
     """Stop glibc from giving freed memory back to the system, until the process ends.
 
     By default each tensor above 32 MB is new pages from the system, which it fills with zeros;
-    at batch 16 that is a third of RefinePose-B's training step. Kept memory is reused instead, at
-    the price of a fifth more of it, for pieces of the wrong size lie idle.
+    at batch 16 that was a sixth to a third of RefinePose-B's training step. Kept memory is reused
+    instead, at the price of a quarter more of it, for pieces of the wrong size lie idle.
 
     Returns:
         Whether the C library is glibc and agreed; elsewhere nothing is done.
