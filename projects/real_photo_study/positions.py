@@ -23,7 +23,7 @@ from refinepose_mm.models.pool_positions import max_unpool_by_positions
 
 
 def at_random(x: Tensor, positions: Tensor) -> Tensor:
-    """Each value at one of the four pixels, but not at the one that the stem names."""
+    """Each value at one of the four pixels by chance, whichever the stem names."""
     return max_unpool_by_positions(x, torch.randint_like(positions, 4))
 
 
