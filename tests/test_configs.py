@@ -71,13 +71,18 @@ PARAMS = {  # millions, with real widths
     'projects/real_photo_study/configs/decoder_bilinear_unpool.py': 0.996494,
     'projects/real_photo_study/configs/decoder_bilinear_unpool_lr_2e3.py': 0.996494,
     'projects/real_photo_study/configs/refinepose.py': 1.037582,
+    'projects/real_photo_study/configs/refinepose_bn_momentum.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_gated.py': 1.037584,
     'projects/real_photo_study/configs/refinepose_lr_1e2.py': 1.037582,
+    'projects/real_photo_study/configs/refinepose_lr_2e2.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_lr_2e3.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_lr_5e4.py': 1.037582,
+    'projects/real_photo_study/configs/refinepose_no_depthwise_decay.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_no_shortcut.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_taper.py': 1.00451,
     'projects/real_photo_study/configs/stem_and_shortcut_classic.py': 1.281038,
+    'projects/real_photo_study/configs/stem_and_shortcut_classic_lr_1e2.py': 1.281038,
+    'projects/real_photo_study/configs/stem_and_shortcut_simple.py': 0.996494,
     'projects/real_photo_study/configs/stem_conv.py': 1.017314,
     'projects/real_photo_study/configs/stem_conv_max_pool.py': 1.023362,
     'projects/real_photo_study/configs/stem_max_pool.py': 0.96893,
@@ -272,9 +277,10 @@ def test_index_of_configs_links_every_config_and_no_other():
 
 
 @pytest.mark.parametrize('path', STUDY)
-def test_the_study_has_both_scales_and_an_equal_budget(path, monkeypatch):
+def test_the_study_has_its_scales_and_an_equal_budget(path, monkeypatch):
     budgets = []
-    for scale, width, size in (('cpu', 96, (96, 96)), ('gpu', 384, (256, 192))):
+    for scale, width, size in (('cpu', 96, (96, 96)), ('cpu_long', 96, (96, 96)),
+                               ('gpu', 384, (256, 192))):
         monkeypatch.setenv('STUDY_SCALE', scale)
         config, first = load(path), load(STUDY[0])
         model = config.model
@@ -286,8 +292,8 @@ def test_the_study_has_both_scales_and_an_equal_budget(path, monkeypatch):
         budgets.append(config.train_cfg.max_epochs)
         # MMPose's own head cannot be trained in bf16.
         assert (config.optim_wrapper.get('dtype') == 'bfloat16') == (scale == 'gpu')
-        assert scale == 'cpu' or model.head.type != 'HeatmapHead'
-    assert budgets[0] != budgets[1]
+        assert scale != 'gpu' or model.head.type != 'HeatmapHead'
+    assert budgets[1] == 3 * budgets[0] and budgets[2] > budgets[1]
 
 
 def test_roots_come_from_the_environment(monkeypatch):

@@ -29,6 +29,7 @@ from refinepose_mm.complexity import count
 
 HERE = Path(__file__).resolve().parent
 ROWS = sorted(path.stem for path in (HERE / 'configs').glob('*.py'))
+SCALES = ('cpu', 'cpu_long', 'gpu')
 # What a result depends on; paths and hooks are left out.
 DECISIVE = ('model', 'train_pipeline', 'val_pipeline', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
@@ -101,7 +102,7 @@ def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dic
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--scale', choices=('cpu', 'gpu'), default='cpu')
+    parser.add_argument('--scale', choices=SCALES, default='cpu')
     parser.add_argument('--rows', nargs='+', choices=ROWS, default=ROWS, metavar='ROW',
                         help=f'default: all, which are {", ".join(ROWS)}')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])

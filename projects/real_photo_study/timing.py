@@ -36,7 +36,7 @@ def make_step(config: Config, batch: dict, device: torch.device) -> Callable[[],
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--scale', choices=('cpu', 'gpu'), default='cpu')
+    parser.add_argument('--scale', choices=run.SCALES, default='cpu')
     parser.add_argument('--rounds', type=int, default=10)
     parser.add_argument('--threads', type=int, default=1, help='CPU threads')
     parser.add_argument('--results', type=Path, default=run.HERE / 'results')

@@ -1,0 +1,5 @@
+"""RefinePose's stem and shortcuts with ViTPose's simple head: decoder_bilinear plus one ReLU."""
+_base_ = './vitpose_simple.py'
+
+model = dict(backbone=dict(
+    stem=dict(_delete_=True, type='GradualEmbedding'), shortcut='identity'))
