@@ -68,8 +68,13 @@ PARAMS = {  # millions, with real widths
     'projects/real_photo_study/configs/decoder_bilinear.py': 0.996494,
     'projects/real_photo_study/configs/decoder_bilinear_aggregate.py': 1.037582,
     'projects/real_photo_study/configs/decoder_bilinear_lr_2e3.py': 0.996494,
+    'projects/real_photo_study/configs/decoder_bilinear_relu.py': 0.996494,
     'projects/real_photo_study/configs/decoder_bilinear_unpool.py': 0.996494,
     'projects/real_photo_study/configs/decoder_bilinear_unpool_lr_2e3.py': 0.996494,
+    'projects/real_photo_study/configs/decoder_bilinear_unpool_relu.py': 0.996494,
+    'projects/real_photo_study/configs/pretrained.py': 1.037582,
+    'projects/real_photo_study/configs/pretrained_gated.py': 1.037584,
+    'projects/real_photo_study/configs/pretrained_no_shortcut.py': 1.037582,
     'projects/real_photo_study/configs/refinepose.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_bn_momentum.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_gated.py': 1.037584,
@@ -285,7 +290,7 @@ def test_the_study_has_its_scales_and_an_equal_budget(path, monkeypatch):
         config, first = load(path), load(STUDY[0])
         model = config.model
         assert tuple(model.backbone.img_size) == size and model.head.in_channels == width
-        assert model.backbone.init_cfg is None  # from scratch
+        assert (model.backbone.init_cfg is None) == ('/pretrained' not in path)
         for key in ('train_pipeline', 'val_pipeline', 'train_cfg', 'param_scheduler',
                     'train_dataloader', 'val_evaluator', 'custom_hooks'):
             assert config[key] == first[key]

@@ -51,7 +51,8 @@ def table(rows: dict[str, list[dict]], ms_per_image: dict[str, float]) -> list[d
                 f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else '')
         line['params (M)'] = f'{records[0]["params"] / 1e6:.2f}'
         line['MMACs'] = f'{records[0]["macs"] / 1e6:.0f}'
-        line['ms/image'] = f'{ms_per_image[row]:.1f}' if row in ms_per_image else '-'
+        if ms_per_image:
+            line['ms/image'] = f'{ms_per_image[row]:.1f}' if row in ms_per_image else '-'
         lines.append(line)
     return lines
 

@@ -59,11 +59,15 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     """Train in a process of its own, as a user would; returns the work directory.
 
     Raises:
-        RuntimeError: If the training fails; names its log.
+        RuntimeError: If the training fails; names its log, or the weights that are missing.
     """
+    config = load(row, args.scale)
+    pretrained = config.model.backbone.init_cfg
+    if pretrained and not Path(pretrained.checkpoint).is_file():
+        raise RuntimeError(f'{row}, seed {seed}: starts from {pretrained.checkpoint}, which is not '
+                           'there; put a trained checkpoint of vitpose_classic in its place')
     # A changed config starts anew instead of resuming what no longer fits.
-    work_dir = args.work_dir / args.scale / (
-        f'{row}_seed{seed}_{fingerprint(load(row, args.scale))}')
+    work_dir = args.work_dir / args.scale / f'{row}_seed{seed}_{fingerprint(config)}'
     work_dir.mkdir(parents=True, exist_ok=True)
     command = [
         Path(sys.executable).parent / 'mim', 'train', 'mmpose', HERE / f'configs/{row}.py',

@@ -56,6 +56,25 @@ def test_forward_is_equations_11_to_13():
     torch.testing.assert_close(head(feats), head.final_layer(x))
 
 
+@pytest.mark.parametrize('unpool', [True, False])
+def test_without_aggregation_a_step_is_linear_unless_it_has_an_activation(unpool):
+    feats = features()
+    other = features(width=D)._replace(feature_map=torch.rand_like(feats.feature_map))
+    both = feats._replace(feature_map=feats.feature_map + other.feature_map)
+    bias = torch.randn(K)[:, None, None]
+    for act_cfg, is_linear in ((None, True), (dict(type='ReLU'), False)):
+        head = head_of(unpool=unpool, aggregate=False, act_cfg=act_cfg)
+        head.final_layer.bias.data = bias.flatten()
+        total = head(both) - bias
+        parts = head(feats) + head(other._replace(positions=feats.positions)) - 2 * bias
+        assert torch.allclose(total, parts, atol=1e-6) == is_linear
+
+    x = feats.feature_map  # `head` is the one with the ReLU
+    for step, positions in zip(head.up_samples, reversed(feats.positions)):
+        x = step._enlarge(x, positions).relu()
+    torch.testing.assert_close(head(feats), head.final_layer(x))
+
+
 def test_taper_mirrors_the_stem():
     head = head_of(channel_match='taper')
     first, second = head.up_samples

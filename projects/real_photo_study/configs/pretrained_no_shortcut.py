@@ -1,0 +1,4 @@
+"""pretrained without shortcuts."""
+_base_ = './pretrained.py'
+
+model = dict(backbone=dict(shortcut='none'))
