@@ -85,16 +85,20 @@ PARAMS = {  # millions, with real widths
     'projects/real_photo_study/configs/refinepose_no_depthwise_decay.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_no_shortcut.py': 1.037582,
     'projects/real_photo_study/configs/refinepose_taper.py': 1.00451,
+    'projects/real_photo_study/configs/refinepose_warmup_500.py': 1.037582,
     'projects/real_photo_study/configs/stem_and_shortcut_classic.py': 1.281038,
     'projects/real_photo_study/configs/stem_and_shortcut_classic_lr_1e2.py': 1.281038,
+    'projects/real_photo_study/configs/stem_and_shortcut_classic_warmup_500.py': 1.281038,
     'projects/real_photo_study/configs/stem_and_shortcut_simple.py': 0.996494,
     'projects/real_photo_study/configs/stem_conv.py': 1.017314,
     'projects/real_photo_study/configs/stem_conv_max_pool.py': 1.023362,
     'projects/real_photo_study/configs/stem_max_pool.py': 0.96893,
+    'projects/real_photo_study/configs/stem_max_pool_warmup_500.py': 0.96893,
     'projects/real_photo_study/configs/vitpose_classic.py': 1.268846,
     'projects/real_photo_study/configs/vitpose_classic_lr_1e2.py': 1.268846,
     'projects/real_photo_study/configs/vitpose_classic_lr_2e3.py': 1.268846,
     'projects/real_photo_study/configs/vitpose_classic_lr_5e4.py': 1.268846,
+    'projects/real_photo_study/configs/vitpose_classic_warmup_500.py': 1.268846,
     'projects/real_photo_study/configs/vitpose_simple.py': 0.984302,
 }
 
@@ -291,9 +295,13 @@ def test_the_study_has_its_scales_and_an_equal_budget(path, monkeypatch):
         model = config.model
         assert tuple(model.backbone.img_size) == size and model.head.in_channels == width
         assert (model.backbone.init_cfg is None) == ('/pretrained' not in path)
-        for key in ('train_pipeline', 'val_pipeline', 'train_cfg', 'param_scheduler',
-                    'train_dataloader', 'val_evaluator', 'custom_hooks'):
+        for key in ('train_pipeline', 'val_pipeline', 'train_cfg', 'train_dataloader',
+                    'val_evaluator', 'custom_hooks'):
             assert config[key] == first[key]
+        warm_up, *decay = config.param_scheduler
+        assert decay == first.param_scheduler[1:]
+        longer = scale != 'cpu' or 'warmup_500' in path or '/pretrained' in path
+        assert warm_up == dict(first.param_scheduler[0], end=500 if longer else 200)
         budgets.append(config.train_cfg.max_epochs)
         # MMPose's own head cannot be trained in bf16.
         assert (config.optim_wrapper.get('dtype') == 'bfloat16') == (scale == 'gpu')

@@ -1,5 +1,7 @@
-"""Three times the epochs of the cpu scale: does what holds after 12 hold when trained longer?"""
+"""Three times the epochs of the cpu scale and a warm-up of 500 steps: what holds then?"""
 _base_ = './cpu.py'
 
 train_cfg = dict(max_epochs=36, val_interval=6)
+param_scheduler = _base_.param_scheduler
+param_scheduler[0]['end'] = 500
 default_hooks = dict(checkpoint=dict(interval=6))

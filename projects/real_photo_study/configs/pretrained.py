@@ -1,5 +1,5 @@
 """The encoder starts from a trained ViTPose; stem and head start fresh, as in the COCO configs."""
-_base_ = './refinepose.py'
+_base_ = './refinepose_warmup_500.py'
 
 model = dict(backbone=dict(init_cfg=dict(
     _delete_=True,
