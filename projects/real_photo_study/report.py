@@ -17,6 +17,7 @@ TIMING = 'timing.json'  # written by timing.py
 HEADLINE = 'bbox@0.1/PCK'
 METRICS = {'bbox@0.05/PCK': 'PCK@0.05', 'bbox@0.1/PCK': 'PCK@0.1', 'bbox@0.2/PCK': 'PCK@0.2',
            'coco/AP': 'OKS AP'}
+JUMP = 1.03  # noise of the logged losses stays below 1.026, jumps are above 1.035
 
 
 def read(results: Path) -> dict[str, list[dict]]:
@@ -40,11 +41,23 @@ def final(records: list[dict], metric: str) -> list[float]:
     return [100 * list(record['metrics'].values())[-1][metric] for record in records]
 
 
+def jumped(record: dict) -> bool:
+    """Whether the loss rose from one logged mean to the next by more than noise does.
+
+    Such a run has lost what it knew, and ends on a lower level.
+    """
+    losses = [loss for _, loss in record['losses']]
+    return any(later > JUMP * earlier for earlier, later in zip(losses, losses[1:]))
+
+
 def table(rows: dict[str, list[dict]], ms_per_image: dict[str, float]) -> list[dict[str, str]]:
-    """A line for each row: means over seeds, with the standard deviation between seeds."""
+    """A line for each row: means over seeds, with the standard deviation between seeds.
+
+    ``jumps`` counts the seeds whose loss jumped.
+    """
     lines = []
     for row, records in rows.items():
-        line = dict(row=row, seeds=str(len(records)))
+        line = dict(row=row, seeds=str(len(records)), jumps=str(sum(map(jumped, records)) or '-'))
         for metric, name in METRICS.items():
             values = final(records, metric)
             line[name] = f'{statistics.mean(values):.1f}' + (

@@ -71,6 +71,7 @@ def test_the_table_has_means_and_spread(tmp_path, monkeypatch, capsys):
         metrics = {name: value for name in report.METRICS}
         (tmp_path / f'{row}_seed{seed}.json').write_text(json.dumps(dict(
             row=row, seed=seed, params=2e6, macs=3e7,
+            losses=[[50, .011], [100, .01], [150, .0102 if seed else .0104], [200, .009]],
             metrics={'2': {name: .1 for name in metrics}, '4': metrics})))
     (tmp_path / report.TIMING).write_text(json.dumps(dict(ms_per_image=dict(b=4.))))
     report.write(tmp_path)
@@ -78,23 +79,35 @@ def test_the_table_has_means_and_spread(tmp_path, monkeypatch, capsys):
     assert [line['row'] for line in lines] == ['b', 'a']
     assert lines[0]['PCK@0.1'] == '40.0 ± 14.1' and lines[1]['PCK@0.1'] == '20.0'
     assert [line['ms/image'] for line in lines] == ['4.0', '-']
+    assert [line['jumps'] for line in lines] == ['1', '1']
     assert lines[0]['seeds'] == '2' and lines[0]['params (M)'] == '2.00'
-    assert '| b | 2 | 40.0 ± 14.1 |' in capsys.readouterr().out
+    assert '| b | 2 | 1 | 40.0 ± 14.1 |' in capsys.readouterr().out
     assert (tmp_path / 'curves.png').stat().st_size > 10_000
 
 
-def test_the_published_table_is_that_of_the_records(monkeypatch):
+@pytest.mark.parametrize('scale', ['cpu', 'cpu_long'])
+def test_the_published_table_is_that_of_the_records(scale, monkeypatch):
     report = module('report', monkeypatch)
-    rows = report.read(STUDY / 'results/cpu')
-    mark = report.MARK.format(scale='cpu')
+    rows = report.read(STUDY / 'results' / scale)
+    mark = report.MARK.format(scale=scale)
     table = (STUDY / 'README.md').read_text().split(mark)[1]
     assert table == report.to_markdown(
-        report.table(rows, report.read_timing(STUDY / 'results/cpu')))
+        report.table(rows, report.read_timing(STUDY / 'results' / scale)))
     # Every record is one of a config as it is now.
     run = module('run', monkeypatch)
     for row, records in rows.items():
         for record in records:
-            assert run.fingerprint(run.load(row, 'cpu')) == record['fingerprint']
+            assert run.fingerprint(run.load(row, scale)) == record['fingerprint']
+
+
+def test_a_row_whose_encoder_is_missing_is_named(small_lspet):
+    result = subprocess.run(
+        [sys.executable, str(STUDY / 'run.py'), '--rows', 'pretrained', '--seeds', '0',
+         '--results', str(small_lspet / 'results')],
+        capture_output=True, text=True, cwd=small_lspet)
+    assert result.returncode == 1
+    assert ('pretrained, seed 0: starts from work_dirs/real_photo_study/cpu_vitpose.pth, which is '
+            'not there; put a trained checkpoint of vitpose_classic in its place') in result.stdout
 
 
 def test_a_step_of_every_row_is_timed(small_lspet, monkeypatch):
