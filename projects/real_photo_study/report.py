@@ -17,7 +17,7 @@ TIMING = 'timing.json'  # written by timing.py
 HEADLINE = 'bbox@0.1/PCK'
 METRICS = {'bbox@0.05/PCK': 'PCK@0.05', 'bbox@0.1/PCK': 'PCK@0.1', 'bbox@0.2/PCK': 'PCK@0.2',
            'coco/AP': 'OKS AP'}
-JUMP = 1.03  # noise of the logged losses stays below 1.026, jumps are above 1.035
+JUMP = .026  # of the first logged loss: noise stays below .022, jumps are above .031
 
 
 def read(results: Path) -> dict[str, list[dict]]:
@@ -47,7 +47,7 @@ def jumped(record: dict) -> bool:
     Such a run has lost what it knew, and ends on a lower level.
     """
     losses = [loss for _, loss in record['losses']]
-    return any(later > JUMP * earlier for earlier, later in zip(losses, losses[1:]))
+    return any(later - earlier > JUMP * losses[0] for earlier, later in zip(losses, losses[1:]))
 
 
 def table(rows: dict[str, list[dict]], ms_per_image: dict[str, float]) -> list[dict[str, str]]:
@@ -81,12 +81,13 @@ def plot(rows: dict[str, list[dict]], path: Path) -> None:
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot as plt
-    figure, axes = plt.subplots(figsize=(10, 5), layout='constrained')
+    # High enough for the legend.
+    figure, axes = plt.subplots(figsize=(10, max(5, .2 * len(rows))), layout='constrained')
     for number, (row, records) in enumerate(rows.items()):
         epochs = [int(epoch) for epoch in records[0]['metrics']]
         curves = [[100 * values[HEADLINE] for values in record['metrics'].values()]
                   for record in records]
-        style = ('-', '--', ':')[number // 10 % 3]
+        style = ('-', '--', ':', '-.')[number // 10 % 4]
         line, = axes.plot(epochs, [statistics.mean(v) for v in zip(*curves)], style, label=row)
         axes.fill_between(epochs, [min(v) for v in zip(*curves)], [max(v) for v in zip(*curves)],
                           alpha=.12, color=line.get_color())
