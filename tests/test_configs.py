@@ -88,7 +88,6 @@ PARAMS = {  # millions, with real widths
     'projects/real_photo_study/configs/refinepose_warmup_500.py': 1.037582,
     'projects/real_photo_study/configs/stem_and_shortcut_classic.py': 1.281038,
     'projects/real_photo_study/configs/stem_and_shortcut_classic_lr_1e2.py': 1.281038,
-    'projects/real_photo_study/configs/stem_and_shortcut_classic_warmup_500.py': 1.281038,
     'projects/real_photo_study/configs/stem_and_shortcut_simple.py': 0.996494,
     'projects/real_photo_study/configs/stem_conv.py': 1.017314,
     'projects/real_photo_study/configs/stem_conv_max_pool.py': 1.023362,
