@@ -34,7 +34,7 @@ class UpSample(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int, unpool: bool, aggregate: bool,
-                 norm_cfg: dict, act_cfg: dict | None):
+                 norm_cfg: dict, act_cfg: dict | None = None):
         super().__init__()
         self.unpool = unpool
         self.activate = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
