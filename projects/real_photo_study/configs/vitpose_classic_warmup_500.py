@@ -1,4 +1,4 @@
-"""vitpose_classic with a warm-up of 500 steps, as ViTPose has it: 200 are too few for some seeds."""
+"""vitpose_classic with a warm-up of 500 steps, which is that of ViTPose."""
 _base_ = './vitpose_classic.py'
 
 param_scheduler = _base_.param_scheduler
