@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: help setup demo test lint clean
 help:
-	@echo "make demo   set up, draw toy people, train, test and infer (about ten minutes)"
+	@echo "make demo   set up, draw toy people, train, test and infer (about five minutes)"
 	@echo "make test   set up and run the tests"
 	@echo "make setup  only build or update $(VENV)"
 	@echo "make lint   check style with ruff"
