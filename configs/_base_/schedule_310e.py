@@ -17,8 +17,8 @@ optim_wrapper = dict(
 
 # ViTPose drops the rate at epochs 170 and 200 of 210; 251 and 295 are the same shares of 310.
 param_scheduler = [
-    # As long as ViTPose's. With 200 steps single runs break down at rates from 5e-3 up (the same
-    # study, column jumps, and rows *_warmup_500).
+    # As long as ViTPose's. With 200 steps some runs of the same study break down (column jumps, and
+    # rows *_warmup_500).
     dict(type='LinearLR', begin=0, end=500, start_factor=0.001, by_epoch=False),
     dict(type='MultiStepLR', begin=0, end=310, milestones=[251, 295], gamma=0.1, by_epoch=True),
 ]

@@ -42,10 +42,7 @@ def final(records: list[dict], metric: str) -> list[float]:
 
 
 def jumped(record: dict) -> bool:
-    """Whether the loss rose from one logged mean to the next by more than noise does.
-
-    Such a run has lost what it knew, and ends on a lower level.
-    """
+    """Whether the loss rose from one logged mean to the next by more than noise does."""
     losses = [loss for _, loss in record['losses']]
     return any(later - earlier > JUMP * losses[0] for earlier, later in zip(losses, losses[1:]))
 

@@ -81,8 +81,8 @@ class FusionHead(HeatmapHead):
         channel_match: 'repeat' or 'taper', see above.
         norm_cfg: Normalisation of the FeatureAggregations.
         act_cfg: Activation that ends a step without FeatureAggregation. Default: none, which is
-            Table 4 to the letter, but makes the heatmaps linear in the token map: such a decoder
-            hardly learns (projects/real_photo_study). Ignored with ``aggregate``.
+            Table 4 to the letter, but leaves nothing non-linear behind the token map: such a
+            decoder hardly learns (projects/real_photo_study). Ignored with ``aggregate``.
         loss: Config of the heatmap loss.
         decoder: Config of the codec that decodes heatmaps.
         init_cfg: Initialisation. Default: Kaiming, and std 1e-3 on the output convolution alone.
