@@ -1,63 +1,90 @@
-"""The `refinepose` command: one module per subcommand, imported only when it is called."""
+"""The `refinepose` command: one module for each subcommand, imported only when it is chosen.
+
+Exit codes: 0, done; 1, done, but something was not well, which the output names; 2, not done, for
+the reason in the last line.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .version import __version__
 
-COMMANDS = {
-    'demo': ('demo', 'draw toy people, train on them, test and infer: a first look in minutes'),
-    'toy': ('datasets.toy_people', 'draw toy people in COCO format'),
-    'doctor': ('doctor', 'say what is installed, repaired and missing'),
-    'complexity': ('complexity', 'count parameters and multiply-accumulates'),
-    'benchmark': ('benchmark', 'time RefinePose against ViTPose'),
+COMMANDS = {  # name: (module, summary)
     'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
+    'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
-    'test': ('deploy.evaluate', 'evaluate an exported model, as `mim test` does a checkpoint'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
+    'complexity': ('complexity', 'count parameters and multiply-accumulates'),
+    'benchmark': ('benchmark.command', 'time RefinePose against ViTPose'),
+    'toy': ('datasets.toy_people', 'draw toy people in COCO format'),
+    'demo': ('demo', 'draw toy people, train on them, test and infer: a first look in minutes'),
+    'doctor': ('doctor', 'say what is installed, repaired and missing'),
 }
-USER_ERRORS = (OSError, ValueError, ImportError)
+NOT_DONE = 2
+USER_ERRORS = (OSError, ValueError, ImportError)  # their messages are written for people
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one subcommand.
 
+    Args:
+        argv: The words after the command's name; default: those of this process.
+
     Returns:
-        The exit code; 2 for errors that the user can mend, which end in one line.
+        The exit code.
     """
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(prog='refinepose', description='RefinePose for MMPose.')
+    argv = list(sys.argv[1:] if argv is None else argv)
+    debug = '--debug' in argv  # anywhere
+    argv = [word for word in argv if word != '--debug']
+    parser = argparse.ArgumentParser(
+        prog='refinepose', description='RefinePose for MMPose.',
+        epilog='--debug, anywhere, shows the traceback of an error.')
     parser.add_argument('--version', action='version', version=__version__)
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    # Only the module of the chosen command is imported: most of them need all of MMPose, and the
-    # doctor must work where that does not import.
     chosen = next((word for word in argv if word in COMMANDS), None)
-    for name, (module, summary) in COMMANDS.items():
-        subparser = subparsers.add_parser(name, help=summary, description=summary)
-        if name == chosen:
-            try:
-                command = importlib.import_module(f'.{module}', __package__)
-            except Exception as error:  # a broken package raises what it likes
-                if '--debug' in argv:
-                    raise
-                print(f'refinepose: {error}; `refinepose doctor` says what is missing',
-                      file=sys.stderr)
-                return 2
-            command.add_arguments(subparser)
-    args = parser.parse_args(argv)
     try:
-        return command.run(args)
-    except USER_ERRORS as error:
-        if args.debug:
+        with _termination_as_exit():
+            for name, (module, summary) in COMMANDS.items():
+                subparser = subparsers.add_parser(name, help=summary, description=summary)
+                if name == chosen:
+                    command = importlib.import_module(f'.{module}', __package__)
+                    command.add_arguments(subparser)
+            args = parser.parse_args(argv)
+            return command.run(args)
+    except KeyboardInterrupt:
+        print(f'refinepose {chosen}: interrupted', file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        if debug:
             raise
-        print(f'refinepose {args.command}: {error}', file=sys.stderr)
-        return 2
+        print(f'refinepose {chosen}: {_explain(error)}', file=sys.stderr)
+        return NOT_DONE
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def _explain(error: Exception) -> str:
+    """One line for people; errors that nobody foresaw say so."""
+    lines = str(error).strip().splitlines() or ['']
+    if isinstance(error, USER_ERRORS) and lines[0]:
+        return lines[0]
+    return f'{type(error).__name__}: {lines[0]} (unexpected; --debug shows where)'
+
+
+@contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """SIGTERM ends the command as an exception does, so that what was found is still written."""
+
+    def leave(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -8,9 +8,8 @@ import importlib.metadata
 import platform
 from typing import NamedTuple
 
-from . import compat
-
 LOCK = 'pip install --no-deps -r requirements/lock.txt'
+EXPORT = 'pip install "refinepose_mm[export]"'
 
 
 class Package(NamedTuple):
@@ -39,8 +38,8 @@ PACKAGES = [
     Package('setuptools', 'pkg_resources', '80.8.0', LOCK),
     Package('mmdet', 'mmdet.apis', '3.3.0', LOCK, required=False),
     Package('safetensors', 'safetensors', '0.6.2', LOCK, required=False),
-    Package('onnxruntime', 'onnxruntime', None, 'pip install onnxruntime', required=False),
-    Package('openvino', 'openvino', None, 'pip install openvino', required=False),
+    Package('onnxruntime', 'onnxruntime', None, EXPORT, required=False),
+    Package('openvino', 'openvino', None, EXPORT, required=False),
 ]
 # Either distribution provides the module.
 ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv'}
@@ -83,11 +82,13 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         0 if RefinePose can run, 1 if something required is missing or broken.
     """
+    # Before anything that takes seconds, or may be broken.
+    print(f'Python {platform.python_version()} on {platform.platform()}\n', flush=True)
     try:
+        from . import compat
         repairs = compat.repair()
     except Exception as error:  # explained by the packages below
         repairs = {'failed': str(error)}
-    print(f'Python {platform.python_version()} on {platform.platform()}\n')
     healthy = True
     for package in PACKAGES:
         version, remark, good = examine(package)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
-from mmengine.registry import init_default_scope
 from peaks import give_peaks
 
 from refinepose_mm import cli
-from refinepose_mm.benchmark import measure, scene, subjects
+from refinepose_mm.benchmark import measure, scene, tasks
+from refinepose_mm.benchmark.case import PEERS, Case, build, variants
 from refinepose_mm.complexity import count
 
 
@@ -65,19 +65,17 @@ def test_training_and_scenes_have_their_peak_memory(tmp_path):
 
 
 def test_both_calls_of_a_scene_find_the_same_keypoints(tmp_path):
-    config, size = subjects.variants('tiny', (64, 48))['RefinePose'], (64, 48)
-    init_default_scope('mmpose')
+    cases = [Case('RefinePose', engine, 'scene', 'tiny', (64, 48), 3, 'fp32', torch.device('cpu'),
+                  tmp_path) for engine in ('eager', 'deploy')]
     torch.manual_seed(0)
-    model = give_peaks(subjects.build(config, torch.device('cpu')))
-    theirs, ours = (scene.make_scene(engine, model, subjects.complete(config), 3, size,
-                                     torch.device('cpu'), tmp_path, 'scene')
-                    for engine in ('eager', 'deploy'))
+    model = give_peaks(cases[0].build())
+    theirs, ours = (scene.make_scene(case, model) for case in cases)
     expected = np.concatenate([sample.pred_instances.keypoints for sample in theirs()])
     np.testing.assert_allclose(ours().keypoints, expected, atol=1e-2)
 
 
 def test_both_decoders_of_the_benchmark_find_the_same_keypoints():
-    theirs, ours = subjects.make_decoders(3, (128, 96), torch.device('cpu')).values()
+    theirs, ours = tasks.make_decoders(3, (128, 96), torch.device('cpu')).values()
     for (keypoints, _), expected in zip(theirs(), ours()[0]):
         np.testing.assert_allclose(keypoints, expected, atol=1e-2)
 
@@ -94,10 +92,10 @@ def test_mmposes_own_model_asks_for_its_package(monkeypatch, capsys):
     assert 'pip install --no-deps mmpretrain==1.2.0' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name, ours', zip(subjects.PEERS, ('ViTPose', 'ViTPose simple')))
+@pytest.mark.parametrize('name, ours', zip(PEERS, ('ViTPose', 'ViTPose simple')))
 def test_mmposes_own_models_are_what_ours_stand_for(name, ours):
     pytest.importorskip('mmpretrain', reason='optional, for MMPose\'s own ViTPose')
-    configs, size = subjects.variants('tiny', (64, 48)), (64, 48)
+    configs, size = variants('tiny', (64, 48)), (64, 48)
     assert count(configs[name], size) == count(configs[ours], size)
 
 
@@ -108,7 +106,7 @@ def test_a_missing_folder_is_named_before_anything_is_timed(capsys):
 
 @pytest.mark.parametrize('name', ['ViTPose', 'ViTPose simple', 'RefinePose', 'RefinePose taper'])
 def test_training_really_trains(name):
-    model = subjects.build(subjects.variants('tiny', (64, 48))[name], torch.device('cpu'))
+    model = build(variants('tiny', (64, 48))[name], torch.device('cpu'))
     before = model.head.final_layer.weight.detach().clone()
-    subjects.make_task('train', model, 2, (64, 48), torch.float32)()
+    tasks.make_task('train', model, 2, (64, 48), torch.float32)()
     assert not torch.equal(model.head.final_layer.weight, before)

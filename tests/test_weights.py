@@ -1,7 +1,6 @@
 """Every format of pretrained encoders: small files with the right names and random values."""
 
 import argparse
-import pickle
 
 import pytest
 import torch
@@ -9,9 +8,10 @@ from mmengine.logging import HistoryBuffer
 from mmpose.registry import MODELS
 from safetensors.torch import save_file
 
+from refinepose_mm.checkpoints import read_checkpoint
 from refinepose_mm.models import ShortcutViT
 from refinepose_mm.models.shortcut_vit import resize_pos_embed
-from refinepose_mm.weights import EncoderWeights, load_encoder, read_checkpoint, run
+from refinepose_mm.weights import EncoderWeights, load_encoder, run
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 IMAGE_SIZE = (128, 96)  # 8x6 tokens
@@ -213,46 +213,6 @@ def test_a_stem_of_our_kind_with_other_switches_is_refused():
     other = refinepose(stem=dict(type='GradualEmbedding', aggregate=False))
     with pytest.raises(ValueError, match=r'unknown: patch_embed\.aggregations'):
         load_encoder(other, weights, 'file')
-
-
-class Innocent:
-    """Anything that is not a tensor."""
-
-
-def test_files_that_are_refused(tmp_path):
-    path = tmp_path / 'weights.pth'
-    with pytest.raises(FileNotFoundError, match='weights.pth not found'):
-        read_checkpoint(str(path))
-    torch.save(dict(model=Innocent()), path)
-    with pytest.raises(ValueError, match='Innocent, which is refused'):
-        read_checkpoint(str(path))
-    path.write_bytes(pickle.dumps([1, 2])[:-3])
-    with pytest.raises(ValueError, match='weights.pth'):
-        read_checkpoint(str(path))
-    complete = saved(tmp_path, official_mae())
-    path.write_bytes(open(complete, 'rb').read()[:2000])
-    with pytest.raises(ValueError, match='not a complete checkpoint'):
-        read_checkpoint(str(path))
-    torch.save([torch.zeros(1)], path)
-    with pytest.raises(ValueError, match='no table of tensors'):
-        read_checkpoint(str(path))
-    (tmp_path / 'x.safetensors').write_bytes(b'nonsense')
-    with pytest.raises(ValueError, match='not a complete checkpoint'):
-        read_checkpoint(str(tmp_path / 'x.safetensors'))
-
-
-def test_an_unreachable_url_says_what_to_do(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    with pytest.raises(OSError, match=r'cannot download .*model\.backbone\.init_cfg=None'):
-        read_checkpoint('http://127.0.0.1:9/encoder.pth')
-    assert not list((tmp_path / 'checkpoints').iterdir())
-
-
-def test_a_downloaded_file_is_used_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
-    (tmp_path / 'checkpoints').mkdir()
-    torch.save(dict(a=torch.ones(1)), tmp_path / 'checkpoints/encoder.pth')
-    assert read_checkpoint('http://127.0.0.1:9/encoder.pth').keys() == {'a'}
 
 
 def test_the_command_converts(tmp_path, capsys):

@@ -24,10 +24,10 @@ from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from refinepose_mm.benchmark import report
+from refinepose_mm.benchmark.case import build, variants
 from refinepose_mm.benchmark.measure import compare, device_name, matmul_rate
-from refinepose_mm.benchmark.subjects import build, variants
-from refinepose_mm.complexity import NUM_KEYPOINTS
-from refinepose_mm.deploy import deploy
+from refinepose_mm.benchmark.tasks import NUM_KEYPOINTS
+from refinepose_mm.deploy.fold import deploy
 
 SIZE = (256, 192)
 CPU = torch.device('cpu')

@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from refinepose_mm.models import fusion_head
-from refinepose_mm.models.pool_positions import max_unpool_by_positions
+from refinepose_mm.ops.pool_positions import max_unpool_by_positions
 
 
 def at_random(x: Tensor, positions: Tensor) -> Tensor:

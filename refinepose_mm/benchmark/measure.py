@@ -43,36 +43,37 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
     return size**3 / min(seconds)
 
 
-def peak_memory(prepare: Callable[..., Callable[[], object]], *arguments: object,
+def peak_memory(prepare: Callable[[], Callable[[], object]],
                 device: torch.device) -> float | None:
     """Peak MiB of a function called twice, with all that was built for it.
 
     On a CPU it is measured in a process of its own, and only where the system tells (Linux).
 
     Args:
-        prepare: Builds the function from the arguments; importable by name.
+        prepare: Builds the function; can be pickled.
+        device: Where the function runs.
     """
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        _call_twice(prepare, *arguments)
+        _call_twice(prepare)
         return (torch.cuda.max_memory_allocated(device) - before) / 2**20
     if not PROCESS_STATUS.is_file():
         return None
     with multiprocessing.get_context('spawn').Pool(1) as pool:
-        return pool.apply(_resident_peak, (prepare, torch.get_num_threads(), *arguments))
+        return pool.apply(_resident_peak, (prepare, torch.get_num_threads()))
 
 
-def _call_twice(prepare: Callable[..., Callable[[], object]], *arguments: object) -> None:
-    function = prepare(*arguments)
+def _call_twice(prepare: Callable[[], Callable[[], object]]) -> None:
+    function = prepare()
     for _ in range(2):  # an optimizer has its state from the first step on
         function()
 
 
-def _resident_peak(prepare: Callable, threads: int, *arguments: object) -> float:
+def _resident_peak(prepare: Callable[[], Callable[[], object]], threads: int) -> float:
     torch.set_num_threads(threads)
     before = process_status('VmRSS')
-    _call_twice(prepare, *arguments)
+    _call_twice(prepare)
     return process_status('VmHWM') - before
 
 

@@ -20,7 +20,9 @@ class BatchedUDPHeatmap(UDPHeatmap):
     """:class:`mmpose.codecs.UDPHeatmap` for Gaussian heatmaps, with batched decoding.
 
     Encodes and decodes as its parent does, except that a heatmap without a finite positive
-    maximum gives finite keypoints (see :func:`decode_udp`) where the parent's may be NaN.
+    maximum gives finite keypoints (see :func:`decode_udp`), while the parent's may be NaN.
+
+    ``pixels_per_step``, as (x, y), leads from heatmap pixels to pixels of the input image.
 
     Args:
         input_size: Image size (w, h) in pixels.
@@ -39,6 +41,8 @@ class BatchedUDPHeatmap(UDPHeatmap):
     ):
         super().__init__(input_size, heatmap_size, sigma=sigma, blur_kernel_size=blur_kernel_size)
         self.blur_kernel = gaussian_kernel(blur_kernel_size)
+        # UDP measures unit lengths: W heatmap pixels span W - 1 of them, and the whole image.
+        self.pixels_per_step = np.divide(self.input_size, np.subtract(self.heatmap_size, 1))
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Decode the heatmaps (K, H, W) of one person: :meth:`batch_decode` with a batch of one.
@@ -60,9 +64,7 @@ class BatchedUDPHeatmap(UDPHeatmap):
         with torch.autocast(device.type, enabled=False):  # logarithms need single precision
             keypoints, scores = decode_udp(
                 batch_encoded, self.blur_kernel.to(device), blur_all=False)
-        # UDP measures unit lengths: W heatmap pixels are W - 1 of them, as wide as the image
-        width, height = self.heatmap_size
-        keypoints = keypoints.cpu().numpy() / [width - 1, height - 1] * self.input_size
+        keypoints = keypoints.cpu().numpy() * self.pixels_per_step
         return list(keypoints[:, None]), list(scores.cpu().numpy()[:, None])
 
 
@@ -91,8 +93,8 @@ def decode_udp(
 
     Returns:
         Coordinates (B, K, 2) as (x, y) in heatmap pixels, and scores (B, K): the maxima. A map
-        whose maximum is not positive has coordinates (-1, -1), as in MMPose; where it is not
-        finite, too, and its score is 0.
+        whose maximum is not positive has coordinates (-1, -1), as in MMPose. A non-finite maximum
+        also gives (-1, -1), with score 0.
     """
     heatmaps = heatmaps.float().contiguous()
     height, width = heatmaps.shape[2:]

@@ -1,4 +1,4 @@
-"""`refinepose test`: what `mim test` does, for an exported file in place of a checkpoint."""
+"""`refinepose test`: the metrics of a checkpoint or of an exported file, on its config's data."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .export import load_exported
+from .formats import is_exported, load_exported
+from .network import load_weights
 
 
 @MODELS.register_module()
 class ExportedHeatmaps(nn.Module):
-    """An exported file in the place of a backbone, with heatmaps for features.
+    """An exported file in place of a backbone; its features are heatmaps.
 
     Args:
         path: A file that ``refinepose export`` wrote without ``--decode``.
-        precision: As for :func:`.export.load_exported`.
+        precision: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
 
     Shapes: images (B, 3, H, W), 0 to 255, BGR -> one map (B, K, H/4, W/4).
 
     Raises:
-        ValueError: In the first pass, if the file gives keypoints instead.
+        ValueError: In the first pass, if the file outputs keypoints instead.
     """
 
     def __init__(self, path: str, precision: str = 'f32'):
@@ -38,7 +39,7 @@ class ExportedHeatmaps(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor]:
         outputs = self.engine(np.ascontiguousarray(images.numpy()))
         if len(outputs) != 1:
-            raise ValueError(f'{self.path} gives keypoints, of which no flip test can be made; '
+            raise ValueError(f'{self.path} outputs keypoints, but a flip test needs heatmaps; '
                              'export it without --decode')
         return torch.from_numpy(outputs[0]),
 
@@ -57,36 +58,51 @@ def exported_config(config: Config, path: str | Path, precision: str = 'f32') ->
     return config
 
 
-def evaluate(config: Config, path: str | Path, precision: str = 'f32',
-             work_dir: str = 'work_dirs/exported') -> dict[str, float]:
-    """The metrics that the config names, of an exported file on the config's test data.
+def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
+             work_dir: str = 'work_dirs/test') -> dict[str, float]:
+    """The metrics that the config names, on the config's test data.
+
+    Args:
+        config: Config of the model.
+        weights: A checkpoint, or an exported file.
+        precision: For exported files, see
+            :func:`~refinepose_mm.deploy.formats.load_exported`.
+        work_dir: For the log.
 
     Raises:
         FileNotFoundError: If file or data do not exist.
-        ValueError: If the file cannot be evaluated: see :class:`ExportedHeatmaps`.
+        ValueError: If the checkpoint is not of this model, or the file cannot be evaluated: see
+            :class:`ExportedHeatmaps`.
     """
-    config = exported_config(config, path, precision)
+    exported = is_exported(weights)
+    config = exported_config(config, weights, precision) if exported else config.copy()
     config.work_dir = work_dir
     config.load_from, config.resume, config.launcher = None, False, 'none'
     init_default_scope(config.default_scope)
-    return Runner.from_cfg(config).test()
+    runner = Runner.from_cfg(config)
+    if not exported:
+        load_weights(runner.model, weights)  # all of them; MMEngine only logs what does not fit
+    return runner.test()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose test`."""
     parser.add_argument('config', help='config of the model, with its test data and metrics')
-    parser.add_argument('file', help='exported model, .onnx, .xml or .pt2')
+    parser.add_argument('weights', help='checkpoint, or exported model (.onnx, .xml or .pt2)')
     parser.add_argument('--precision', default='f32', choices=('f32', 'bf16'),
-                        help='bf16: OpenVINO on CPUs that know it')
-    parser.add_argument('--work-dir', default='work_dirs/exported', help='for the log')
+                        help='bf16: for OpenVINO files on CPUs that support it')
+    parser.add_argument('--work-dir', default='work_dirs/test', help='folder of the log')
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print the metrics."""
-    for path in (args.config, args.file):
+    for path in (args.config, args.weights):
         if not Path(path).is_file():
             raise FileNotFoundError(f'{path} not found')
-    metrics = evaluate(Config.fromfile(args.config), args.file, args.precision, args.work_dir)
+    if args.precision != 'f32' and not is_exported(args.weights):
+        raise ValueError(f'--precision {args.precision} is for OpenVINO files (.xml), got '
+                         f'{args.weights}')
+    metrics = evaluate(Config.fromfile(args.config), args.weights, args.precision, args.work_dir)
     for name, value in metrics.items():
         print(f'{name}: {value:.6f}')
     return 0

@@ -1,4 +1,4 @@
-"""`fold` and `deploy`: from a trained model to the same function, computed faster."""
+"""`deploy` and `fold`: the same function as the trained model, computed faster."""
 
 from __future__ import annotations
 
@@ -9,37 +9,39 @@ from mmcv.cnn import fuse_conv_bn
 from torch import nn
 
 from ..models import GradualEmbedding
-from .pack import can_pack, pack_linear_layers
+from ..models.vit_layers import TransformerBlock
+from ..ops.linear import PackedLinear, can_pack
 
 
 def deploy(model: nn.Module) -> nn.Module:
     """A copy of a pose estimator for inference in eager PyTorch, with the same outputs (to 1e-4).
 
-    What :func:`fold` does; in single precision on the CPU the linear layers are packed besides
-    (:mod:`.pack`), after which the copy cannot be saved, moved or converted.
+    It does what :func:`fold` does. In single precision on a CPU it also packs the linear layers
+    (:class:`~refinepose_mm.ops.linear.PackedLinear`); such a copy cannot be saved, moved or
+    converted.
 
     Args:
-        model: A trained ``TopdownPoseEstimator``, with RefinePose or ViTPose modules. It is left
-            as it is.
+        model: A trained ``TopdownPoseEstimator`` with RefinePose or ViTPose modules. It stays as
+            it is.
 
     Returns:
         The copy, in evaluation mode. It cannot be trained.
     """
     model = fold(model)
     if can_pack(model):
-        pack_linear_layers(model)
+        _pack_linear_layers(model)
     return model
 
 
 def fold(model: nn.Module) -> nn.Module:
     """A copy of a pose estimator with fewer layers and the same outputs (to 1e-4).
 
-    The stem's 7x7 and 1x1 convolutions, which nothing stands between (Eq. 9), become one; every
-    BatchNorm goes into the convolution before it; weights of convolutions are stored
-    channels-last, in which the token map comes out of the encoder anyway. Exported files and
-    reduced precision start from here.
+    The stem's 7x7 and 1x1 convolutions become one, since nothing stands between them (Eq. 9).
+    Every BatchNorm goes into the convolution before it. Weights of convolutions are stored
+    channels-last, the layout of the encoder's token map. Exported files and reduced precision
+    start from this copy.
 
-    Args and returns as :func:`deploy`.
+    Arguments and result as for :func:`deploy`.
     """
     model = copy.deepcopy(model).eval()
     for module in model.modules():
@@ -61,3 +63,14 @@ def _merge_1x1(first: nn.Conv2d, pointwise: nn.Conv2d) -> nn.Conv2d:
                           first.weight.double())
     merged.weight.copy_(weight)
     return merged
+
+
+def _pack_linear_layers(model: nn.Module) -> None:
+    """Replace the linear layers of all transformer blocks, in place."""
+    for block in model.modules():
+        if isinstance(block, TransformerBlock):
+            block.attn.qkv = PackedLinear(block.attn.qkv)
+            block.attn.proj = PackedLinear(block.attn.proj)
+            (first, _), second = block.ffn.layers
+            block.ffn.layers[0] = nn.Sequential(PackedLinear(first, gelu=True), nn.Identity())
+            block.ffn.layers[1] = PackedLinear(second)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 from tqdm import tqdm
 
-from .predictor import BatchPredictor, Poses
+from .predictor import BatchPredictor, Poses, Scene
 
 IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
@@ -179,20 +178,18 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
     """
     folder.mkdir(parents=True, exist_ok=True)
     writer, painter = source.writer(folder), Painter(predictor.metainfo, threshold)
-    waiting: deque[tuple[str, np.ndarray]] = deque()
 
-    def scenes() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def scenes() -> Iterator[Scene]:
         for name, image in source:
-            waiting.append((name, image))
             whole = [[0, 0, image.shape[1], image.shape[0]]]
-            yield image, np.array(whole if boxes is None else boxes.get(name, []), np.float32)
+            yield Scene(image, np.array(
+                whole if boxes is None else boxes.get(name, []), np.float32), name)
 
     found: dict[str, list[dict]] = {}
     try:
-        for poses in tqdm(predictor.stream(scenes()), total=len(source), unit='image'):
-            name, image = waiting.popleft()
-            writer.write(name, painter(image, poses))
-            found[name] = [dict(keypoints=keypoints.round(2).tolist(),
+        for scene, poses in tqdm(predictor.stream(scenes()), total=len(source), unit='image'):
+            writer.write(scene.name, painter(scene.image, poses))
+            found[scene.name] = [dict(keypoints=keypoints.round(2).tolist(),
                                 scores=scores.round(4).tolist())
                            for keypoints, scores in zip(*poses)]
     finally:

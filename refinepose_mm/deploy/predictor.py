@@ -17,10 +17,13 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor
 
-from .export import TARGETS, ExportedNetwork, load_exported, load_model
 from .fold import deploy
+from .formats import is_exported, load_exported
+from .network import InferenceNetwork, load_model
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
+Engine = Callable[[Tensor], 'list[Tensor]']
+MAX_COORDINATE = 1e6  # pixels; OpenCV's warp fails far beyond
 
 
 class Poses(NamedTuple):
@@ -35,23 +38,46 @@ class Poses(NamedTuple):
     scores: np.ndarray
 
 
+class Scene(NamedTuple):
+    """An image and the persons in it.
+
+    Attributes:
+        image: (H, W, 3), uint8, BGR.
+        boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0.
+        name: Of the photo or frame; error messages name it.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    name: str = ''
+
+
+class _Waiting(NamedTuple):
+    """A scene whose persons are not all found yet."""
+
+    scene: Scene
+    num_persons: int
+    found: list[tuple[np.ndarray, np.ndarray]]
+
+
 class BatchPredictor:
     """Finds the keypoints of given persons in images, in batches of bounded size.
 
-    The same as ``mmpose.apis.inference_topdown`` for the same boxes, but memory does not grow with
-    the number of persons, and an exported file can stand in for the network.
+    The results equal those of ``mmpose.apis.inference_topdown`` for the same boxes. Memory does
+    not grow with the number of persons, and an exported file can stand in for the network. On a
+    GPU crops are uploaded once; flip test, network and decoding stay there.
 
     Args:
-        config: Config of the model, which also says how persons are cropped.
+        config: Config of the model; it also says how persons are cropped.
         weights: A checkpoint, or a file that ``refinepose export`` wrote.
         batch_size: Most persons that go through the network at once.
-        flip_test: Average with the mirrored image; needs heatmaps, so no file that was exported
-            with ``--decode``. Default: what the config says, if it can be done.
+        flip_test: Average with the mirrored image. This needs heatmaps, so no file that was
+            exported with ``--decode``. Default: what the config says, where it is possible.
         device: Where a checkpoint runs. Exported files run on the CPU.
 
     Raises:
         FileNotFoundError: If config or weights do not exist.
-        ValueError: For a batch size below 1, or a flip test that cannot be done.
+        ValueError: For a batch size below 1, or an impossible flip test.
     """
 
     def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
@@ -69,15 +95,17 @@ class BatchPredictor:
         self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
         self.metainfo = parse_pose_metainfo(
             dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
-        self.engine = (load_exported(weights)
-                       if Path(weights).suffix in [t.suffix for t in TARGETS.values()]
-                       else _checkpoint_engine(config, weights, device))
+        if is_exported(weights):
+            self.device, self.engine = torch.device('cpu'), _exported_engine(weights)
+        else:
+            self.device = torch.device(device)
+            self.engine = _checkpoint_engine(config, weights, device)
         width, height = self.codec.input_size
-        outputs = self.engine(np.zeros((1, 3, height, width), np.float32))
+        outputs = self.engine(torch.zeros(1, 3, height, width, device=self.device))
         self.gives_heatmaps = len(outputs) == 1
         if flip_test and not self.gives_heatmaps:
-            raise ValueError(f'{weights} gives keypoints, of which no flip test can be made; '
-                             'export it without --decode, or use flip_test=False')
+            raise ValueError(f'{weights} outputs keypoints, but a flip test needs heatmaps; export '
+                             'it without --decode, or use flip_test=False')
         if flip_test is None:
             flip_test = self.gives_heatmaps and config.model.test_cfg.get('flip_test', False)
         self.flip_test = flip_test
@@ -93,44 +121,51 @@ class BatchPredictor:
         Raises:
             ValueError: If image or boxes have another shape or type, or a box is empty.
         """
-        return next(self.stream([(image, boxes)]))
+        return next(self.stream([Scene(image, boxes)]))[1]
 
-    def stream(self, scenes: Iterable[tuple[np.ndarray, np.ndarray]]) -> Iterator[Poses]:
+    def stream(self, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, Poses]]:
         """Find the persons of many images, such as the frames of a video, in full batches.
 
-        Persons of neighbouring images share batches, so that many images with one person each
-        run as fast as one image with many. Never more than a batch of crops is kept.
+        Persons of neighbouring images share batches, so many images with one person each run as
+        fast as one image with many. Never more than a batch of crops is kept.
 
         Args:
-            scenes: Images and boxes, as for a single call; read as they are needed.
+            scenes: Images with boxes, as for a single call; read as they are needed. A pair of
+                image and boxes will do.
 
         Yields:
-            The poses of each image, in order, up to a batch of images behind what was read.
+            Each scene with its poses, in order, up to a batch of scenes behind what was read.
         """
         crops: list[dict] = []
-        found: list[tuple[np.ndarray, np.ndarray]] = []  # of images that are not complete yet
-        counts: deque[int] = deque()
+        owners: list[_Waiting] = []  # of the crops
+        waiting: deque[_Waiting] = deque()
 
-        def complete() -> Iterator[Poses]:
-            while counts and len(found) >= counts[0]:
-                count = counts.popleft()
-                yield self._gather(found[:count])
-                del found[:count]
+        def flush() -> None:
+            for owner, found in zip(owners, self._predict(crops)):
+                owner.found.append(found)
+            crops.clear()
+            owners.clear()
 
-        for image, boxes in scenes:
-            boxes = _check(image, boxes)
-            counts.append(len(boxes))
+        def complete() -> Iterator[tuple[Scene, Poses]]:
+            while waiting and len(waiting[0].found) == waiting[0].num_persons:
+                first = waiting.popleft()
+                yield first.scene, self._gather(first.found)
+
+        for scene in scenes:
+            scene = Scene(*scene)
+            boxes = _check(scene)
+            waiting.append(_Waiting(scene, len(boxes), []))
             for box in boxes:
-                crops.append(self.crop(dict(img=image, bbox=box[None], bbox_score=np.ones(1))))
+                crops.append(self.crop(dict(
+                    img=scene.image, bbox=box[None], bbox_score=np.ones(1))))
+                owners.append(waiting[-1])
                 if len(crops) == self.batch_size:
-                    found += self._predict(crops)
-                    crops.clear()
-            if crops and len(counts) > self.batch_size:  # images without persons pile up, too
-                found += self._predict(crops)
-                crops.clear()
+                    flush()
+            if crops and len(waiting) > self.batch_size:  # images without persons pile up, too
+                flush()
             yield from complete()
         if crops:
-            found += self._predict(crops)
+            flush()
         yield from complete()
 
     def _gather(self, found: list[tuple[np.ndarray, np.ndarray]]) -> Poses:
@@ -141,55 +176,67 @@ class BatchPredictor:
 
     def _predict(self, crops: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Keypoints (K, 2) in pixels of its image and scores (K,), for each crop of a batch."""
-        inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2).astype(np.float32)
+        inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2)
+        images = torch.from_numpy(inputs).to(self.device).float().contiguous()
         if self.gives_heatmaps:
-            found = self.codec.batch_decode(self.heatmaps(inputs))
+            found = self.codec.batch_decode(self.heatmaps(images))
             keypoints, scores = (np.concatenate(parts) for parts in found)
         else:
-            keypoints, scores = self.engine(inputs)
+            keypoints, scores = (output.numpy() for output in self.engine(images))
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
                            for name in ('input_center', 'input_scale'))
         keypoints = (keypoints / self.codec.input_size - .5) * scales + centers
         return list(zip(keypoints, scores))
 
-    def heatmaps(self, inputs: np.ndarray) -> Tensor:
+    def heatmaps(self, images: Tensor) -> Tensor:
         """Heatmaps of crops, averaged with those of their mirror images if there is a flip test.
 
-        Shapes: (B, 3, H, W), float32, 0 to 255, BGR -> (B, K, H/4, W/4). Not for files that were
-        exported with ``--decode``.
+        Shapes: (B, 3, H, W), float32, 0 to 255, BGR -> (B, K, H/4, W/4), both on
+        ``self.device``. Not for files that were exported with ``--decode``.
         """
-        heatmaps = torch.from_numpy(self.engine(inputs)[0])
+        heatmaps, = self.engine(images)
         if not self.flip_test:
             return heatmaps
-        mirrored = torch.from_numpy(self.engine(np.ascontiguousarray(inputs[..., ::-1]))[0])
+        mirrored, = self.engine(images.flip(-1))
         return (heatmaps + flip_heatmaps(
             mirrored, flip_indices=self.metainfo['flip_indices'],
             shift_heatmap=self.shift_heatmap)) / 2
 
 
-def _checkpoint_engine(config: Config, weights: str | Path,
-                       device: str) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """A checkpoint behind the same call as an exported file that gives heatmaps."""
-    network = ExportedNetwork(deploy(load_model(config, weights, device)), decode=False)
+def _checkpoint_engine(config: Config, weights: str | Path, device: str) -> Engine:
+    """A checkpoint behind the same call as an exported file that outputs heatmaps."""
+    network = InferenceNetwork(deploy(load_model(config, weights, device)))
 
     @torch.no_grad()
-    def engine(images: np.ndarray) -> list[np.ndarray]:
-        return [network(torch.from_numpy(images).to(device)).cpu().numpy()]
+    def engine(images: Tensor) -> list[Tensor]:
+        return [network(images)]
 
     return engine
 
 
-def _check(image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+def _exported_engine(weights: str | Path) -> Engine:
+    """An exported file from tensors to tensors."""
+    call = load_exported(weights)
+    return lambda images: [torch.from_numpy(output) for output in call(images.numpy())]
+
+
+def _check(scene: Scene) -> np.ndarray:
+    """The boxes (N, 4) as float32, if image and boxes are as documented."""
+    image, where = scene.image, f'{scene.name}: ' if scene.name else ''
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError('image must be (H, W, 3), uint8, BGR; got '
-                         f'{image.shape}, {image.dtype}')
-    boxes = np.asarray(boxes, np.float32)
+        raise ValueError(f'{where}image must be (H, W, 3), uint8, BGR; got {image.shape}, '
+                         f'{image.dtype}')
+    boxes = np.asarray(scene.boxes, np.float32)
     if boxes.size == 0:
         return boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f'boxes must be (N, 4), got {boxes.shape}')
-    empty = np.flatnonzero((boxes[:, 2:] <= boxes[:, :2]).any(1))
-    if len(empty):
-        raise ValueError(f'box {empty[0]} is empty: left, top, right, bottom = '
-                         f'{", ".join(f"{v:g}" for v in boxes[empty[0]])}')
+        raise ValueError(f'{where}boxes must be (N, 4), got {boxes.shape}')
+    for problem, wrong in (
+            ('is not finite', ~np.isfinite(boxes).all(1)),
+            ('is beyond a million pixels', (np.abs(boxes) > MAX_COORDINATE).any(1)),
+            ('is empty', (boxes[:, 2:] <= boxes[:, :2]).any(1))):
+        if wrong.any():
+            index = int(np.flatnonzero(wrong)[0])
+            raise ValueError(f'{where}box {index} {problem}: left, top, right, bottom = '
+                             f'{", ".join(f"{value:g}" for value in boxes[index])}')
     return boxes

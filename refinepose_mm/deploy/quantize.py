@@ -11,7 +11,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from .export import require
+from ..files import refuse_inputs, replacing, require_folder
+from .formats import require
 
 PACKAGES = ('openvino', 'nncf')
 
@@ -31,10 +32,10 @@ def calibration_images(config: Config, count: int) -> list[np.ndarray]:
 
 
 def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -> None:
-    """Write an OpenVINO file that computes in 8-bit integers, but for what pooling sees.
+    """Write an OpenVINO file that computes in 8-bit integers, except for the inputs of pooling.
 
-    Rounded to 256 values, pixels of a pooling window tie, and the positions that the head unpools
-    by become those of the first pixel: that costs six points of PCK, all else next to nothing.
+    In 8 bits many pooling windows tie, so positions collapse to the first pixel, which costs six
+    points of PCK. The convolutions that feed a pooling therefore stay in single precision.
 
     Args:
         source: What ``refinepose export --format openvino`` wrote.
@@ -42,7 +43,8 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
         images: Inputs (1, 3, H, W) whose activations give the ranges, some hundreds.
 
     Raises:
-        ValueError: If one of the files is not .xml, or there are no images.
+        ValueError: If one of the files is not .xml, both are the same, or there are no images.
+        OSError: If the target cannot be written.
         ImportError: If OpenVINO or NNCF are missing; the message says how to install them.
     """
     for path in (source, target):
@@ -50,6 +52,9 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
             raise ValueError(f'OpenVINO files (.xml) are quantised, got {path}')
     if not images:
         raise ValueError('quantisation needs calibration images, got none')
+    inputs = [source, Path(source).with_suffix('.bin')]
+    refuse_inputs(target, inputs)
+    require_folder(target)
     require(PACKAGES)
     import nncf
     import openvino
@@ -60,7 +65,8 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
         model, nncf.Dataset(images), subset_size=len(images),
         model_type=nncf.ModelType.TRANSFORMER,
         ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in pooled]))
-    openvino.save_model(model, target, compress_to_fp16=False)
+    with replacing(target, inputs) as temporary:
+        openvino.save_model(model, temporary, compress_to_fp16=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +86,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--persons must be at least 1, got {args.persons}')
     require(PACKAGES)
     output = args.output or str(Path(args.file).with_suffix('')) + '_int8.xml'
+    refuse_inputs(output, [args.config, args.file])
+    require_folder(output)
     quantize(args.file, output, calibration_images(Config.fromfile(args.config), args.persons))
     print(f'wrote {output}\nWhat it costs: refinepose test {args.config} {output}')
     return 0

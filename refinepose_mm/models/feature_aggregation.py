@@ -5,15 +5,15 @@ from __future__ import annotations
 from mmcv.cnn import DepthwiseSeparableConvModule
 from torch import Tensor
 
-from .recompute import recompute
+from ..ops.recompute import recompute
 
 
 class FeatureAggregation(DepthwiseSeparableConvModule):
     """ReLU(BatchNorm(DSC(x))), Eq. 8: a 3x3 depthwise and a 1x1 pointwise convolution.
 
-    Nothing stands between the two convolutions, as the equation writes it. They carry no bias:
-    the BatchNorm behind them would remove it. The backward pass repeats the depthwise convolution,
-    which is cheap, instead of keeping its output.
+    Nothing stands between the two convolutions, as the equation writes it. They carry no bias,
+    because the BatchNorm behind them would remove it. The backward pass recomputes the depthwise
+    convolution, which is cheap, instead of keeping its output.
 
     Args:
         in_channels: Channels of the input map.

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ..ops.person_by_person import person_by_person
+from ..ops.pool_positions import max_unpool_by_positions
+from ..ops.recompute import recompute
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
-from .one_by_one import prefers_one_by_one
-from .pool_positions import max_unpool_by_positions
-from .recompute import recompute
 
 NUM_STEPS = 2
 CHANNEL_MATCHES = ('repeat', 'taper')
+
+
+class MaxUnpool(nn.Module):
+    """MaxUnpool(x) of Eq. 11: each value returns to where its window had the maximum.
+
+    Shapes: (B, R * C, h, w) and positions (B, C, h, w) -> (B, R * C, 2h, 2w).
+    """
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        return max_unpool_by_positions(x, positions)
 
 
 class UpSample(nn.Module):
@@ -28,7 +37,7 @@ class UpSample(nn.Module):
         unpool: Add the unpooled map to the interpolated one (Table 4).
         aggregate: Apply the two FeatureAggregations, each with its own weights (Table 4).
         norm_cfg: Normalisation of the FeatureAggregations.
-        act_cfg: Activation in the place of the FeatureAggregations where there are none.
+        act_cfg: Activation of a step without FeatureAggregations. Default: none.
 
     Shapes: (B, in_channels, h, w) and positions (B, C, h, w) -> (B, out_channels, 2h, 2w).
     """
@@ -36,7 +45,7 @@ class UpSample(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, unpool: bool, aggregate: bool,
                  norm_cfg: dict, act_cfg: dict | None = None):
         super().__init__()
-        self.unpool = unpool
+        self.unpool = MaxUnpool() if unpool else None
         self.activate = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
         self.aggregate = nn.Sequential()
         if aggregate:
@@ -48,7 +57,7 @@ class UpSample(nn.Module):
         if not self.aggregate:
             return self.activate(self._enlarge(x, positions))
         first, second = self.aggregate
-        # Repeated in the backward pass, too: the enlarged map takes more to keep than to make.
+        # Backward recomputes the enlarged map: keeping it costs more than making it again.
         x = recompute(lambda x, positions: first.convolve(self._enlarge(x, positions)),
                       x, positions)
         return second(first.normalise(x))
@@ -56,8 +65,8 @@ class UpSample(nn.Module):
     def _enlarge(self, x: Tensor, positions: Tensor | None) -> Tensor:
         """MaxUnpool(x) + Bilinear(x)."""
         enlarged = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        if self.unpool:
-            enlarged += max_unpool_by_positions(x, positions)  # the map is large: no third one
+        if self.unpool is not None:
+            enlarged += self.unpool(x, positions)  # in place: the map is large
         return enlarged
 
 
@@ -81,8 +90,8 @@ class FusionHead(HeatmapHead):
         channel_match: 'repeat' or 'taper', see above.
         norm_cfg: Normalisation of the FeatureAggregations.
         act_cfg: Activation that ends a step without FeatureAggregation. Default: none, which is
-            Table 4 to the letter, but leaves nothing non-linear behind the token map: such a
-            decoder hardly learns (projects/real_photo_study). Ignored with ``aggregate``.
+            Table 4 to the letter. Such a decoder is linear and hardly learns
+            (projects/real_photo_study). Ignored with ``aggregate``.
         loss: Config of the heatmap loss.
         decoder: Config of the codec that decodes heatmaps.
         init_cfg: Initialisation. Default: Kaiming, and std 1e-3 on the output convolution alone.
@@ -144,18 +153,20 @@ class FusionHead(HeatmapHead):
     def forward(self, feats: PoseFeatures) -> Tensor:
         """Decode features to heatmaps (B, K, 4h, 4w), in float32 also under autocast."""
         self._check(feats)
-        x = feats[-1]
-        upsampled = self.final_layer.in_channels * 4**NUM_STEPS * x.shape[2] * x.shape[3]
-        if prefers_one_by_one(self, x, upsampled) and isinstance(feats, PoseFeatures):
-            return torch.cat([self._decode(one) for one in feats.split()])
-        return self._decode(feats)
+        return self._upsample(feats)
 
-    def _decode(self, feats: PoseFeatures) -> Tensor:
-        x = feats[-1]
+    def _values_per_person(self, feats: PoseFeatures) -> int:
+        """Size of the last and largest map: C * 4h * 4w."""
+        height, width = feats[-1].shape[2:]
+        return self.final_layer.in_channels * 4**NUM_STEPS * height * width
+
+    @person_by_person(_values_per_person)
+    def _upsample(self, feats: PoseFeatures) -> Tensor:
+        x = feats[-1]  # B,D,h,w
         # Coarse to fine: the last pooling of the stem is undone first.
         for step, up_sample in enumerate(self.up_samples):
             x = up_sample(x, feats.positions[-1 - step] if self.unpool else None)  # Eq. 12
-        return self.final_layer(x).float()  # Eq. 13
+        return self.final_layer(x).float()  # Eq. 13: B,K,4h,4w
 
     def _check(self, feats: PoseFeatures) -> None:
         """Refuse features that do not fit, with what was expected and what came."""

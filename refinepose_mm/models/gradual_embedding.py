@@ -10,18 +10,19 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from ..ops.person_by_person import person_by_person
+from ..ops.pool_positions import max_pool, max_pool_with_positions
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
-from .one_by_one import prefers_one_by_one
-from .pool_positions import max_pool, max_pool_with_positions
 
 
 class ScaleBlock(nn.Module):
     """Conv3x3 with stride 2 plus MaxPool(Conv1x1), Eq. 7; either part can be left out (Table 3).
 
-    The pooling sees the raw output of the 1x1 convolution, as the equation writes it: after a
-    ReLU many windows would tie at zero and their positions mean nothing. No convolution has a
-    bias, since a normalisation follows.
+    The pooling sees the raw output of the 1x1 convolution, as the equation writes it. After a
+    ReLU many windows would tie at zero, and their positions would mean nothing. No convolution
+    has a bias: a convolution and a BatchNorm follow, which absorb one everywhere but at the
+    zero-padded border.
 
     Shapes: (B, in_channels, h, w) -> (B, out_channels, h/2, w/2) and, if asked for, positions
     of the same shape.
@@ -108,15 +109,15 @@ class GradualEmbedding(BaseModule):
         self.final_conv = ConvModule(
             embed_dims, embed_dims, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
 
+    def _values_per_person(self, image: Tensor) -> int:
+        """Size of the first and largest map: C * H/2 * W/2."""
+        height, width = image.shape[2:]
+        return self.conv7x7.out_channels * height * width // 4
+
+    @person_by_person(_values_per_person)
     def forward(self, image: Tensor) -> PoseFeatures:
         """Embed images (B, 3, H, W) whose height and width are multiples of 16."""
-        height, width = image.shape[2:]
-        if prefers_one_by_one(self, image, self.conv7x7.out_channels * height * width // 4):
-            return PoseFeatures.join([self._embed(one) for one in image.split(1)])
-        return self._embed(image)
-
-    def _embed(self, image: Tensor) -> PoseFeatures:
-        # Faster on the CPU it was measured on, forward and backward; all that follows keeps it.
+        # Faster on CPUs, forward and backward; all that follows keeps the layout.
         image = image.contiguous(memory_format=torch.channels_last)
         x = self.aggregations[0](self.conv1x1(self.conv7x7(image)))  # Eq. 9: B,D/8,H/2,W/2
         collected = []

@@ -161,24 +161,29 @@ class ShortcutViT(BaseModule):
         height, width = tokens.shape[-2:]
         x = tokens.flatten(2).transpose(1, 2)  # Eq. 6: B,D,h,w -> B,N,D
         x = x + self._pos_embed_for((height, width))
-        for index, layer in enumerate(self.layers):
-            if index % self.group_size == 0:
-                group_input = x
-            if self.with_cp and self.training:
-                x = checkpoint(layer, x, use_reentrant=False)
+        for index, group in enumerate(self._groups()):
+            if self.shortcut == 'identity':
+                x = x + self._run(group, x)  # sec. 3.3
+            elif self.shortcut == 'gated':
+                x = self.gates[index] * x + self._run(group, x)
             else:
-                x = layer(x)
-            if (index + 1) % self.group_size == 0:
-                x = self._add_shortcut(x, group_input, index // self.group_size)
+                x = self._run(group, x)
         x = self.ln1(x)
         x = x.transpose(1, 2).unflatten(2, (height, width))  # B,N,D -> B,D,h,w
         return PoseFeatures(positions, x)
 
-    def _add_shortcut(self, x: Tensor, group_input: Tensor, group: int) -> Tensor:
-        if self.shortcut == 'identity':
-            return group_input + x
-        if self.shortcut == 'gated':
-            return self.gates[group] * group_input + x
+    def _groups(self) -> list[list[nn.Module]]:
+        """The blocks in groups of `group_size`; the last may be smaller without shortcuts."""
+        blocks = list(self.layers)
+        return [blocks[i:i + self.group_size] for i in range(0, len(blocks), self.group_size)]
+
+    def _run(self, group: list[nn.Module], x: Tensor) -> Tensor:
+        """Tokens (B, N, D) through the blocks of a group."""
+        for block in group:
+            if self.with_cp and self.training:
+                x = checkpoint(block, x, use_reentrant=False)
+            else:
+                x = block(x)
         return x
 
     def _pos_embed_for(self, grid: tuple[int, int]) -> Tensor:

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks.drop import DropPath
 from torch import Tensor, nn
 
-from .compiling import is_compiling
-from .recompute import recompute
-
-HAS_MKL_AND_ONEDNN = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
-
-
-class Linear(nn.Linear):
-    """``nn.Linear`` that multiplies in oneDNN where torch would call MKL.
-
-    In single precision on x86 torch hands linear layers to MKL, which runs at half of oneDNN's
-    rate on AMD processors, and convolutions to oneDNN. So tokens become the pixels of a 1x1
-    convolution, by views alone: the same product, forward and backward.
-
-    Shapes: (..., in_features) -> (..., out_features).
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        # Graphs say "linear": it is for their compiler or engine to choose.
-        if is_compiling() or not (
-                HAS_MKL_AND_ONEDNN and x.device.type == 'cpu' and x.dtype == torch.float32
-                and x.numel()):
-            return super().forward(x)
-        pixels = x.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
-        y = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
-        return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
+from ..ops.linear import Linear
+from ..ops.recompute import recompute
 
 
 class MultiheadAttention(nn.Module):
@@ -59,10 +35,9 @@ class MultiheadAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Linear, GELU, linear. Not mmcv's FFN, whose layers cannot be exchanged for ours.
+    """Linear, GELU, linear. mmcv's FFN does not allow our own linear layers.
 
-    The backward pass computes GELU again instead of keeping its output, which is the widest of
-    the encoder's maps.
+    The backward pass recomputes GELU instead of keeping its output, the widest map of the encoder.
 
     Args:
         embed_dims: Token width D.

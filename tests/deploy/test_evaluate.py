@@ -14,7 +14,8 @@ from peaks import give_peaks
 from refinepose_mm import cli
 from refinepose_mm.datasets import toy_people
 from refinepose_mm.deploy.evaluate import evaluate
-from refinepose_mm.deploy.export import TARGETS, export
+from refinepose_mm.deploy.export import export
+from refinepose_mm.deploy.formats import TARGETS, load_exported
 from refinepose_mm.deploy.quantize import calibration_images, quantize
 
 CONFIG = str(ROOT / 'configs/refinepose_tiny_toy.py')
@@ -60,14 +61,13 @@ def test_scores_are_those_of_mim_test(target, toy, tmp_path):
 def test_keypoints_cannot_be_averaged_with_their_mirror_image(toy, tmp_path):
     config, model, _ = toy
     export(model, tmp_path / 'model.pt2', decode=True)
-    with pytest.raises(ValueError, match='model.pt2 gives keypoints.*without --decode'):
+    with pytest.raises(ValueError, match='model.pt2 outputs keypoints.*without --decode'):
         evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path))
 
 
 def test_eight_bits_keep_the_maxima(toy, tmp_path):
     pytest.importorskip('openvino', reason='openvino is not installed')
     pytest.importorskip('nncf', reason='nncf is not installed')
-    from refinepose_mm.deploy.export import load_exported
     config, model, _ = toy
     export(model, tmp_path / 'model.xml')
     images = calibration_images(config, 8)
@@ -92,5 +92,5 @@ def test_mistakes_end_in_one_line(toy, tmp_path, capsys, monkeypatch):
     with pytest.raises(ValueError, match=r'OpenVINO files \(.xml\) are quantised, got a.onnx'):
         quantize('a.onnx', 'b.xml', [np.zeros(1)])
     monkeypatch.setitem(sys.modules, 'nncf', None)
-    with pytest.raises(ImportError, match='pip install openvino nncf'):
+    with pytest.raises(ImportError, match=r'pip install "refinepose_mm\[export\]"'):
         quantize('a.xml', 'b.xml', [np.zeros(1)])

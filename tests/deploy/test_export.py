@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from peaks import give_peaks
 
-from refinepose_mm.benchmark.subjects import build, variants
 from refinepose_mm.deploy import export as export_module
-from refinepose_mm.deploy.export import TARGETS, ExportedNetwork, export, load_exported
+from refinepose_mm.deploy.export import export
+from refinepose_mm.deploy.formats import TARGETS, load_exported
+from refinepose_mm.deploy.network import InferenceNetwork
+from refinepose_mm.recipes import vitpose
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 SIZE = (64, 48)
@@ -41,8 +44,7 @@ def model():
 
 def test_the_neck_of_vitpose_simple_is_exported_too(tmp_path):
     init_default_scope('mmpose')
-    config = variants('tiny', SIZE)['ViTPose simple']
-    model = build(config, torch.device('cpu'))
+    model = MODELS.build(vitpose('tiny', 'simple', SIZE)).eval()
     export(model, tmp_path / 'model.pt2')
     images = np.zeros((1, 3, *SIZE), np.float32)
     heatmaps, = load_exported(tmp_path / 'model.pt2')(images)
@@ -108,7 +110,7 @@ def test_wrong_endings_and_missing_files_and_packages_are_named(model, tmp_path,
         export(model, tmp_path / 'nowhere/model.pt2')
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
     monkeypatch.setitem(sys.modules, 'onnx', None)
-    with pytest.raises(ImportError, match='pip install onnx onnxscript onnxruntime'):
+    with pytest.raises(ImportError, match=r'pip install "refinepose_mm\[export\]"'):
         export(model, tmp_path / 'model.onnx')
 
 
@@ -120,7 +122,7 @@ def test_decoding_in_the_graph_needs_our_codec(model):
         head=dict(type='FusionHead', in_channels=32, out_channels=4, decoder=dict(
             type='MSRAHeatmap', input_size=SIZE[::-1], heatmap_size=(12, 16), sigma=1.))))
     with pytest.raises(ValueError, match='needs the codec BatchedUDPHeatmap, got MSRAHeatmap'):
-        ExportedNetwork(other, decode=True)
+        InferenceNetwork(other, decode=True)
 
 
 def test_wrong_input_size_is_refused(model, tmp_path):
@@ -132,7 +134,7 @@ def test_wrong_input_size_is_refused(model, tmp_path):
 
 def test_the_command_exports(tmp_path, root, capsys):
     config = str(root / 'configs/refinepose_tiny_toy.py')
-    model = export_module.init_model(config, device='cpu')
+    model = init_model(config, device='cpu')
     checkpoint = tmp_path / 'epoch_1.pth'
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     arguments = dict(config=config, checkpoint=str(checkpoint), format='torch-export', decode=True,

@@ -6,8 +6,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
-from refinepose_mm.deploy import deploy, fold
-from refinepose_mm.deploy.pack import PackedLinear, can_pack
+from refinepose_mm.deploy.fold import deploy, fold
+from refinepose_mm.ops.linear import PackedLinear, can_pack
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 SIZE = (64, 48)

@@ -63,8 +63,8 @@ def test_persons_of_all_images_share_batches_and_come_out_in_order(
     predictor.engine = lambda images: sizes.append(len(images)) or engine(images)
     streamed = list(predictor.stream(scenes))
     assert sizes == {1: [1] * 4, 3: [3, 1], 32: [4]}[batch_size]
-    assert [len(poses.scores) for poses in streamed] == [1, 0, 2, 0, 0, 0, 1]
-    for (image, boxes), poses in zip(scenes, streamed):
+    assert [len(poses.scores) for _, poses in streamed] == [1, 0, 2, 0, 0, 0, 1]
+    for (image, boxes), (_, poses) in zip(scenes, streamed):
         alone = predictor(image, boxes)
         np.testing.assert_allclose(poses.keypoints, alone.keypoints, atol=1e-2)
 

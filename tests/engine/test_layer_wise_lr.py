@@ -3,7 +3,7 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmpose.registry import MODELS
 
-from refinepose_mm.complexity import refinepose_config, vitpose_config
+from refinepose_mm.recipes import refinepose, vitpose
 
 LR, DECAY = 5e-4, .1
 
@@ -26,7 +26,7 @@ def groups_by_name(wrapper):
 
 @pytest.mark.parametrize('arch, rate, depth', [('base', .75, 12), ('large', .8, 24)])
 def test_exact_scales(arch, rate, depth):
-    model = model_of(refinepose_config, arch)
+    model = model_of(refinepose, arch)
     scales = groups_by_name(wrapper_of(model, layer_decay_rate=rate))
     assert set(scales) == {name for name, _ in model.named_parameters()}
     expected = {
@@ -49,12 +49,12 @@ def test_exact_scales(arch, rate, depth):
 
 def test_pretrained_patch_embedding_decays_like_the_deepest_layer():
     scales = groups_by_name(
-        wrapper_of(model_of(vitpose_config, 'base'), layer_decay_rate=.75))
+        wrapper_of(model_of(vitpose, 'base'), layer_decay_rate=.75))
     assert scales['backbone.patch_embed.projection.weight'] == pytest.approx((.75**13, 1))
 
 
 def test_gates_learn_at_the_full_rate_without_decay():
-    config = refinepose_config('base', (256, 192))
+    config = refinepose('base', (256, 192))
     config['backbone']['shortcut'] = 'gated'
     with torch.device('meta'):
         model = MODELS.build(config)
@@ -63,7 +63,7 @@ def test_gates_learn_at_the_full_rate_without_decay():
 
 def test_custom_keys_multiply_and_the_longest_wins():
     scales = groups_by_name(wrapper_of(
-        model_of(refinepose_config, 'small'), layer_decay_rate=.8, custom_keys={
+        model_of(refinepose, 'small'), layer_decay_rate=.8, custom_keys={
             'head': dict(lr_mult=2.),
             'head.final_layer': dict(lr_mult=.5, decay_mult=.25),
             'layers.11': dict(lr_mult=10.)}))
@@ -73,13 +73,13 @@ def test_custom_keys_multiply_and_the_longest_wins():
 
 
 def test_frozen_parameters_are_left_out():
-    model = model_of(refinepose_config, 'small')
+    model = model_of(refinepose, 'small')
     model.backbone.pos_embed.requires_grad_(False)
     assert 'backbone.pos_embed' not in groups_by_name(wrapper_of(model, layer_decay_rate=.8))
 
 
 def test_two_steps_move_every_group():
-    config = refinepose_config('tiny', (64, 48))
+    config = refinepose('tiny', (64, 48))
     model = MODELS.build(config)
     model.init_weights()
     wrapper = wrapper_of(model, layer_decay_rate=.75)
@@ -102,7 +102,7 @@ def test_two_steps_move_every_group():
 ])
 def test_bad_options(paramwise, message):
     with pytest.raises(ValueError, match=message):
-        wrapper_of(model_of(refinepose_config, 'small'), **paramwise)
+        wrapper_of(model_of(refinepose, 'small'), **paramwise)
 
 
 def test_a_backbone_without_depths_is_refused():

@@ -10,7 +10,8 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
 import refinepose_mm  # noqa: F401, registers the modules
-from refinepose_mm.complexity import count, refinepose_config, vitpose_config
+from refinepose_mm.complexity import count
+from refinepose_mm.recipes import refinepose, vitpose
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 SIZE = (64, 48)
@@ -136,10 +137,10 @@ def test_state_dict_round_trip():
 
 @pytest.mark.parametrize('config, params, gmacs', [
     # design figures of the paper's model and of MMPose's, and MMPose's published 90.0 M, 17.9
-    (refinepose_config, 93.0, 24.3),
-    (vitpose_config, 90.0, 17.9),
+    (refinepose, 93.0, 24.3),
+    (vitpose, 90.0, 17.9),
 ])
 def test_counts_of_base(config, params, gmacs):
-    counted_params, counted_macs = count(config('base', (256, 192)), (256, 192))
+    counted_params, counted_macs = count(config('base', img_size=(256, 192)), (256, 192))
     assert counted_params / 1e6 == pytest.approx(params, rel=.01)
     assert counted_macs / 1e9 == pytest.approx(gmacs, rel=.01)

@@ -1,10 +1,10 @@
 """2x2 max-pooling that tells where each maximum was, and its inverse (sec. 3.1 and 3.2).
 
-A *position* is the place of the winner in its 2x2 window, row by row: 0 top left, 1 top right,
-2 bottom left, 3 bottom right; the first one wins a tie. Torch's own pooling
-returns flat int64 indices instead. Positions take an eighth of the memory, and unpooling by them
-is compare-and-place without a scatter, which ONNX can say with standard operators; values, winners
-and gradients are those of ``nn.MaxPool2d`` and ``nn.MaxUnpool2d``.
+A *position* says which pixel of a 2x2 window is its maximum: 0 top left, 1 top right, 2 bottom
+left, 3 bottom right. The first pixel wins a tie. Torch's own pooling returns flat int64 indices
+instead. Positions take an eighth of the memory, and unpooling by them compares and places instead
+of scattering, which standard ONNX operators express. Values, maxima and gradients equal those of
+``nn.MaxPool2d`` and ``nn.MaxUnpool2d``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from .compiling import is_compiling
 
 
 def max_pool(x: Tensor) -> Tensor:
-    """The maxima alone: :func:`max_pool_with_positions` for those who never unpool."""
-    if x.requires_grad:  # the gradient needs positions all the same
+    """The maxima alone, for stages whose positions nobody unpools by."""
+    if x.requires_grad:  # the gradient needs the positions
         return max_pool_with_positions(x)[0]
     _check_size(x)
     return F.max_pool2d(x, kernel_size=2)
@@ -72,19 +72,19 @@ def _pool(x: Tensor) -> tuple[Tensor, Tensor]:
 def _place(x: Tensor, positions: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     per_repeat = positions.shape[1]
-    # Channels last, as the token map comes from the encoder and as convolutions like it: three
-    # times as fast there, and the result stays in that layout (no scatter, no copy).
+    # The encoder's token map is channels-last, and convolutions prefer it. In this layout the step
+    # is three times as fast, and its result keeps the layout without a copy.
     window = torch.arange(4, dtype=torch.uint8, device=x.device).view(2, 1, 2, 1, 1)
     positions = positions.permute(0, 2, 3, 1).reshape(batch, height, 1, width, 1, 1, per_repeat)
     x = x.permute(0, 2, 3, 1).reshape(batch, height, 1, width, 1, -1, per_repeat)
     is_place = positions == window  # B,h,2,w,2,1,C
-    # In eager torch.where takes three times as long; in 8 bits a product would be rounded.
+    # Eager: torch.where takes three times as long as a product. Exported: 8 bits round a product.
     unpooled = torch.where(is_place, x, 0) if is_compiling() else x * is_place
     return unpooled.reshape(batch, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
 def _pick(x: Tensor, positions: Tensor) -> Tensor:
-    """Of each window of x the pixel that its position names: the inverse of `_place`."""
+    """The pixel of each window of x that its position names: the inverse of `_place`."""
     positions = positions.repeat(1, x.shape[1] // positions.shape[1], 1, 1)
     picked = x[..., 0::2, 0::2] * (positions == 0)
     for position in (1, 2, 3):
@@ -94,7 +94,7 @@ def _pick(x: Tensor, positions: Tensor) -> Tensor:
 
 
 class _Pool(torch.autograd.Function):
-    """`_pool` that keeps positions for its gradient, where torch keeps the map and int64."""
+    """`_pool` that keeps the positions for its gradient; torch would keep the map and int64."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,7 +109,7 @@ class _Pool(torch.autograd.Function):
 
 
 class _Unpool(torch.autograd.Function):
-    """`_place` with its gradient, which autograd would make of four times as many products."""
+    """`_place` with its own gradient; autograd's would take four times as many products."""
 
     @staticmethod
     def forward(ctx, x: Tensor, positions: Tensor) -> Tensor:

@@ -12,16 +12,15 @@ from .compiling import is_compiling
 
 
 def recompute(function: Callable[..., Tensor], *inputs: Tensor | None) -> Tensor:
-    """``function(*inputs)``; of its intermediate results none is kept for the backward pass.
+    """``function(*inputs)`` without keeping its intermediate results for the backward pass.
 
-    Made for an elementwise or depthwise step before a product with a weight. The backward pass
-    needs the input of that product but not its output, and torch ends the recomputation at the
-    last tensor it needs: the step is done twice, the product once.
+    For a cheap step that feeds a matrix product: backward recomputes the step, not the product,
+    because torch stops the recomputation at the last tensor that it needs.
 
     Args:
-        function: Deterministic; may use parameters, but must not change buffers such as the
-            running statistics of BatchNorm, which would count twice.
-        inputs: What it is called with; these are kept.
+        function: Deterministic. It may use parameters. It must not change buffers, such as the
+            running statistics of BatchNorm, for they would change twice.
+        inputs: Arguments of the function; these are kept.
     """
     if not torch.is_grad_enabled() or is_compiling():  # a compiler plans this itself
         return function(*inputs)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from refinepose_mm.models.pool_positions import (
+from refinepose_mm.ops.pool_positions import (
     max_pool,
     max_pool_with_positions,
     max_unpool_by_positions,

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 from torch.profiler import profile
 
-from refinepose_mm.models import vit_layers
-from refinepose_mm.models.vit_layers import Linear
+from refinepose_mm.ops import linear
+from refinepose_mm.ops.linear import Linear
 
 
 @pytest.mark.parametrize('shape', [(8, ), (5, 8), (2, 5, 8), (0, 8)])
@@ -34,10 +34,10 @@ def operations(function):
     return [event.name for event in recorded.events()]
 
 
-def test_linear_layers_go_where_they_are_fast(monkeypatch):
+def test_float32_linear_layers_multiply_in_onednn(monkeypatch):
     layer, x = Linear(8, 12), torch.randn(2, 5, 8)
-    if vit_layers.HAS_MKL_AND_ONEDNN:
+    if linear.HAS_MKL_AND_ONEDNN:
         assert 'aten::conv2d' in operations(lambda: layer(x))
     assert 'aten::linear' in operations(lambda: layer.double()(x.double()))
-    monkeypatch.setattr(vit_layers, 'HAS_MKL_AND_ONEDNN', False)
+    monkeypatch.setattr(linear, 'HAS_MKL_AND_ONEDNN', False)
     assert 'aten::linear' in operations(lambda: layer.float()(x))

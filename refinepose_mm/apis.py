@@ -1,0 +1,33 @@
+"""What people import, in one place.
+
+=========================  ======================================================================
+name                       what it does
+=========================  ======================================================================
+:class:`BatchPredictor`    finds the keypoints of many persons in images or video frames
+:class:`Poses`             what it returns: keypoints and scores
+:func:`deploy`             makes a faster copy of a trained model, for eager PyTorch
+:func:`export`             writes a trained model to an ONNX, OpenVINO or torch.export file
+:func:`load_exported`      runs such a file with its own engine
+:func:`quantize`           turns an OpenVINO file into 8-bit integers
+:func:`load_model`         builds the model of a config with all weights of a checkpoint
+:func:`load_encoder`       loads a pretrained ViT encoder of any known format into a backbone
+:func:`read_checkpoint`    reads the tensors of a checkpoint, local or by URL, and executes nothing
+:func:`refinepose`         is the config of RefinePose, to build or to change
+:func:`vitpose`            is the config of ViTPose, to build or to change
+=========================  ======================================================================
+"""
+
+from .checkpoints import read_checkpoint
+from .deploy.export import export
+from .deploy.fold import deploy
+from .deploy.formats import load_exported
+from .deploy.network import load_model
+from .deploy.predictor import BatchPredictor, Poses
+from .deploy.quantize import quantize
+from .recipes import refinepose, vitpose
+from .weights import load_encoder
+
+__all__ = [
+    'BatchPredictor', 'Poses', 'deploy', 'export', 'load_encoder', 'load_exported', 'load_model',
+    'quantize', 'read_checkpoint', 'refinepose', 'vitpose'
+]

@@ -1,0 +1,86 @@
+"""The network of a pose estimator as one module: image batch in, heatmaps or keypoints out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmpose.apis import init_model
+from torch import Tensor, nn
+
+from ..checkpoints import read_checkpoint
+from ..codecs import decode_udp
+
+
+class InferenceNetwork(nn.Module):
+    """Normalisation, backbone, neck, head and optionally decoding.
+
+    Exported files hold this network; :class:`~refinepose_mm.deploy.predictor.BatchPredictor` also
+    runs checkpoints through it.
+
+    Args:
+        model: A trained ``TopdownPoseEstimator``.
+        decode: Return keypoints and scores instead of heatmaps; the model's codec must be
+            ``BatchedUDPHeatmap`` then.
+
+    Shapes: images (B, 3, H, W), float32, 0 to 255, channels in OpenCV's order (BGR) -> heatmaps
+    (B, K, H/4, W/4), or keypoints (B, K, 2) as (x, y) in pixels of the images and scores (B, K).
+
+    Raises:
+        ValueError: If ``decode`` is asked of another codec.
+    """
+
+    def __init__(self, model: nn.Module, decode: bool = False):
+        super().__init__()
+        self.backbone, self.head, self.decode = model.backbone, model.head, decode
+        self.neck = model.neck if model.with_neck else nn.Identity()
+        preprocessor = model.data_preprocessor
+        self.reverse_channels = preprocessor._channel_conversion
+        self.register_buffer('mean', preprocessor.mean.view(1, 3, 1, 1))
+        self.register_buffer('std', preprocessor.std.view(1, 3, 1, 1))
+        if decode:
+            codec = model.head.decoder
+            if not hasattr(codec, 'blur_kernel'):
+                raise ValueError('decoding inside of the graph needs the codec BatchedUDPHeatmap, '
+                                 f'got {type(codec).__name__}')
+            self.register_buffer('blur_kernel', codec.blur_kernel)
+            self.register_buffer('pixels_per_step', torch.tensor(codec.pixels_per_step).float())
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        if self.reverse_channels:
+            images = images.flip(1)
+        features = self.neck(self.backbone((images - self.mean) / self.std))
+        heatmaps = self.head(features)
+        if not self.decode:
+            return heatmaps
+        coordinates, scores = decode_udp(heatmaps, self.blur_kernel)
+        return coordinates * self.pixels_per_step, scores
+
+
+def load_model(config: str | Path | Config, checkpoint: str | Path,
+               device: str = 'cpu') -> nn.Module:
+    """Build the model of a config with the weights of a checkpoint, all of them.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If it is broken, or not of this model.
+    """
+    model = init_model(config, device=device)
+    load_weights(model, checkpoint)
+    return model
+
+
+def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
+    """Load all weights of a model, and nothing else, from a checkpoint.
+
+    Raises:
+        FileNotFoundError: If the checkpoint does not exist.
+        ValueError: If it is broken, or not of this model.
+    """
+    try:
+        model.load_state_dict(read_checkpoint(str(checkpoint)))
+    except RuntimeError as error:  # torch lists every key
+        lines = str(error).splitlines()
+        raise ValueError(f'{checkpoint} is not of this config: ' + ' '.join(
+            line.strip()[:200] for line in lines[1:3])) from None

@@ -1,0 +1,66 @@
+"""Linear layers through oneDNN: for training and eager inference, and packed for deployment."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .compiling import is_compiling
+
+HAS_MKL_AND_ONEDNN = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` that multiplies in oneDNN where torch would call MKL.
+
+    In single precision on x86 torch hands linear layers to MKL and convolutions to oneDNN, and
+    MKL reaches half of oneDNN's rate on some AMD processors. So the tokens become the pixels of a
+    1x1 convolution, by views alone: the same product, forward and backward.
+
+    Shapes: (..., in_features) -> (..., out_features).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A traced graph keeps the linear layer; its compiler or engine chooses the kernel.
+        if is_compiling() or not (
+                HAS_MKL_AND_ONEDNN and x.device.type == 'cpu' and x.dtype == torch.float32
+                and x.numel()):
+            return super().forward(x)
+        pixels = x.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
+        y = F.conv2d(pixels, self.weight[:, :, None, None], self.bias)
+        return y.permute(0, 2, 3, 1).reshape(*x.shape[:-1], self.out_features)
+
+
+class PackedLinear(nn.Module):
+    """A linear layer in oneDNN's own weight layout, optionally with GELU fused behind it.
+
+    oneDNN reorders the weight once, here, instead of in every call. For inference in single
+    precision on a CPU. The module holds no parameters: it cannot be trained, saved or moved.
+
+    Args:
+        linear: The layer whose weights it takes.
+        gelu: Apply GELU to the product.
+
+    Shapes: (..., in_features) -> (..., out_features).
+    """
+
+    def __init__(self, linear: nn.Linear, gelu: bool = False):
+        super().__init__()
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
+        self.bias = linear.bias.detach()
+        # The operation's name, its scalars and its algorithm ('none' is the exact GELU).
+        self.activation = ('gelu', [], 'none') if gelu else ('none', [], '')
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *self.activation)
+
+
+def can_pack(model: nn.Module) -> bool:
+    """Whether this torch has the operators, and the weights are on the CPU in single precision."""
+    weight = next(model.parameters())
+    # torch.compile calls these operators on CPUs; they are not documented and may be missing.
+    return (torch.backends.mkldnn.is_available()
+            and hasattr(torch.ops.mkldnn, '_linear_pointwise')
+            and hasattr(torch.ops.mkldnn, '_reorder_linear_weight')
+            and weight.device.type == 'cpu' and weight.dtype == torch.float32)

@@ -1,0 +1,85 @@
+"""What each model is, in one place: configs of RefinePose and of ViTPose, its baseline.
+
+``MODELS.build(refinepose('base'))`` is the network of ``configs/refinepose_vitb_coco.py`` without
+what only training needs.
+"""
+
+from __future__ import annotations
+
+from .models.shortcut_vit import resolve_arch
+
+VITPOSE_HEADS = ('classic', 'simple')
+
+
+def refinepose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
+               num_keypoints: int = 17, stem: dict | None = None, shortcut: str = 'identity',
+               head: dict | None = None) -> dict:
+    """RefinePose: gradual stem, shortcuts around groups of blocks, FusionHead.
+
+    Args:
+        arch: Encoder size, see :class:`~refinepose_mm.models.shortcut_vit.ShortcutViT`.
+        img_size: Input height and width in pixels, multiples of 16.
+        num_keypoints: K.
+        stem: Further arguments of GradualEmbedding.
+        shortcut: 'identity', 'gated' or 'none'.
+        head: Further arguments of FusionHead.
+
+    Returns:
+        The config of a ``TopdownPoseEstimator``.
+    """
+    return _estimator(
+        dict(type='ShortcutViT', arch=arch, img_size=img_size, shortcut=shortcut,
+             stem=dict(type='GradualEmbedding', **(stem or {}))),
+        dict(type='FusionHead', in_channels=resolve_arch(arch).embed_dims,
+             out_channels=num_keypoints, **(head or {})))
+
+
+def vitpose(arch: str | dict = 'base', head: str = 'classic',
+            img_size: tuple[int, int] = (256, 192), num_keypoints: int = 17) -> dict:
+    """ViTPose: one 16x16 patch embedding, no shortcuts, and MMPose's heatmap head.
+
+    Args:
+        arch: Encoder size.
+        head: 'classic' (two deconvolutions of 256 channels) or 'simple' (ReLU, bilinear x4, one
+            3x3 convolution).
+        img_size: Input height and width in pixels, multiples of 16.
+        num_keypoints: K.
+
+    Returns:
+        The config of a ``TopdownPoseEstimator``.
+
+    Raises:
+        ValueError: For an unknown head.
+    """
+    if head not in VITPOSE_HEADS:
+        raise ValueError(f'head must be one of {", ".join(VITPOSE_HEADS)}, got {head!r}')
+    classic = head == 'classic'
+    config = _estimator(
+        dict(type='ShortcutViT', arch=arch, img_size=img_size, shortcut='none',
+             stem=dict(type='PatchEmbedding')),
+        # The same as HeatmapHead in single precision, and usable under bf16.
+        dict(type='Float32HeatmapHead', in_channels=resolve_arch(arch).embed_dims,
+             out_channels=num_keypoints,
+             deconv_out_channels=(256, 256) if classic else None,
+             deconv_kernel_sizes=(4, 4) if classic else None,
+             final_layer=dict(kernel_size=1) if classic else dict(kernel_size=3, padding=1)))
+    if not classic:
+        # It takes the feature map, which is the second field of PoseFeatures.
+        config['neck'] = dict(
+            type='FeatureMapProcessor', select_index=1, scale_factor=4., apply_relu=True)
+    return config
+
+
+def _estimator(backbone: dict, head: dict) -> dict:
+    """The parts that both models share: ImageNet's normalisation, UDP codec, flip test."""
+    height, width = backbone['img_size']
+    codec = dict(type='BatchedUDPHeatmap', input_size=(width, height),
+                 heatmap_size=(width // 4, height // 4))
+    return dict(
+        type='TopdownPoseEstimator',
+        data_preprocessor=dict(
+            type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
+            std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
+        backbone=backbone,
+        head=dict(head, decoder=codec),
+        test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
