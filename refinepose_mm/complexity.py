@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     print('|---|---|---|---|---|')
     for arch in args.arch:
         cells = [arch]
-        for config in (refinepose(arch, img_size), vitpose(arch, img_size=img_size)):
+        for config in (refinepose(arch, img_size), vitpose(arch, img_size)):
             params, macs = count(config, img_size)
             cells += [f'{params / 1e6:.1f}', f'{macs / 1e9:.1f}']
         print(f'| {" | ".join(cells)} |')

@@ -34,16 +34,16 @@ def refinepose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192)
              out_channels=num_keypoints, **(head or {})))
 
 
-def vitpose(arch: str | dict = 'base', head: str = 'classic',
-            img_size: tuple[int, int] = (256, 192), num_keypoints: int = 17) -> dict:
+def vitpose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
+            num_keypoints: int = 17, head: str = 'classic') -> dict:
     """ViTPose: one 16x16 patch embedding, no shortcuts, and MMPose's heatmap head.
 
     Args:
         arch: Encoder size.
-        head: 'classic' (two deconvolutions of 256 channels) or 'simple' (ReLU, bilinear x4, one
-            3x3 convolution).
         img_size: Input height and width in pixels, multiples of 16.
         num_keypoints: K.
+        head: 'classic' (two deconvolutions of 256 channels) or 'simple' (ReLU, bilinear x4, one
+            3x3 convolution).
 
     Returns:
         The config of a ``TopdownPoseEstimator``.
@@ -76,6 +76,7 @@ def _estimator(backbone: dict, head: dict) -> dict:
     codec = dict(type='BatchedUDPHeatmap', input_size=(width, height),
                  heatmap_size=(width // 4, height // 4))
     return dict(
+        _scope_='mmpose',  # it builds without init_default_scope
         type='TopdownPoseEstimator',
         data_preprocessor=dict(
             type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],

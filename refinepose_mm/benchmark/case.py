@@ -70,8 +70,8 @@ class Case:
 def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
     """Configs of what is compared, by name; those of PEERS come first and need mmpretrain."""
     ours = {
-        'ViTPose': vitpose(arch, 'classic', img_size),
-        'ViTPose simple': vitpose(arch, 'simple', img_size),
+        'ViTPose': vitpose(arch, img_size),
+        'ViTPose simple': vitpose(arch, img_size, head='simple'),
         'RefinePose': refinepose(arch, img_size),
         'RefinePose taper': refinepose(arch, img_size, head=dict(channel_match='taper'))}
     backbone = dict(  # as MMPose 1.3 configures it

@@ -44,7 +44,7 @@ def model():
 
 def test_the_neck_of_vitpose_simple_is_exported_too(tmp_path):
     init_default_scope('mmpose')
-    model = MODELS.build(vitpose('tiny', 'simple', SIZE)).eval()
+    model = MODELS.build(vitpose('tiny', SIZE, head='simple')).eval()
     export(model, tmp_path / 'model.pt2')
     images = np.zeros((1, 3, *SIZE), np.float32)
     heatmaps, = load_exported(tmp_path / 'model.pt2')(images)

@@ -141,6 +141,6 @@ def test_state_dict_round_trip():
     (vitpose, 90.0, 17.9),
 ])
 def test_counts_of_base(config, params, gmacs):
-    counted_params, counted_macs = count(config('base', img_size=(256, 192)), (256, 192))
+    counted_params, counted_macs = count(config('base', (256, 192)), (256, 192))
     assert counted_params / 1e6 == pytest.approx(params, rel=.01)
     assert counted_macs / 1e9 == pytest.approx(gmacs, rel=.01)
