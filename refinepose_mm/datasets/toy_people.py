@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ IMAGE_SIZE = (320, 240)  # width, height
 DEMO_IMAGES = 8
 DEMO_MARGIN = 8  # pixels around the person
 SPLITS = ('train', 'val', 'demo')  # an image depends on its split and number alone
+DEFAULT_ROOT = 'data/toy'
 SPEC = 'toy_people.json'
 VERSION = 1  # of the drawing; raise it with every change of the pictures
 SKELETON = [(16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), (6, 7), (6, 8),
@@ -29,7 +31,9 @@ SKELETON = [(16, 14), (14, 12), (17, 15), (15, 13), (12, 13), (6, 12), (7, 13), 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose toy`."""
-    parser.add_argument('root', help='folder to draw into; created, or drawn anew if it is ours')
+    parser.add_argument('--output', help='folder to draw into; created, or drawn anew if it is '
+                        f'ours; default: {DEFAULT_ROOT}')
+    parser.add_argument('root', nargs='?', help=argparse.SUPPRESS)  # as in 0.1.0
     parser.add_argument('--train', type=int, default=1000, help='training images')
     parser.add_argument('--val', type=int, default=100, help='validation images')
     parser.add_argument('--seed', type=int, default=0)
@@ -37,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draw, unless it is all there."""
-    generate(Path(args.root), args.train, args.val, args.seed)
+    if args.root:
+        print('refinepose toy FOLDER is deprecated; use --output FOLDER', file=sys.stderr)
+    generate(Path(args.output or args.root or DEFAULT_ROOT), args.train, args.val, args.seed)
     return 0
 
 

@@ -23,7 +23,7 @@ class ExportedHeatmaps(nn.Module):
 
     Args:
         path: A file that ``refinepose export`` wrote without ``--decode``.
-        precision: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
+        precision, trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
 
     Shapes: images (B, 3, H, W), 0 to 255, BGR -> one map (B, K, H/4, W/4).
 
@@ -31,10 +31,10 @@ class ExportedHeatmaps(nn.Module):
         ValueError: In the first pass, if the file outputs keypoints instead.
     """
 
-    def __init__(self, path: str, precision: str = 'f32'):
+    def __init__(self, path: str, precision: str = 'f32', trust: bool = False):
         super().__init__()
         self.path = path
-        self.engine = load_exported(path, precision)
+        self.engine = load_exported(path, precision, trust)
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
         outputs = self.engine(np.ascontiguousarray(images.numpy()))
@@ -44,14 +44,16 @@ class ExportedHeatmaps(nn.Module):
         return torch.from_numpy(outputs[0]),
 
 
-def exported_config(config: Config, path: str | Path, precision: str = 'f32') -> Config:
+def exported_config(config: Config, path: str | Path, precision: str = 'f32',
+                    trust: bool = False) -> Config:
     """A config whose model is the exported file; data, flip test, codec and metrics stay."""
     config = config.copy()
     keypoints = config.model.head.out_channels
     config.model = dict(
         type=config.model.type,
         data_preprocessor=dict(type='PoseDataPreprocessor'),  # the file normalises
-        backbone=dict(type='ExportedHeatmaps', path=str(path), precision=precision),
+        backbone=dict(type='ExportedHeatmaps', path=str(path), precision=precision,
+                      trust=trust),
         head=dict(type='HeatmapHead', in_channels=keypoints, out_channels=keypoints,
                   deconv_out_channels=None, final_layer=None, decoder=config.model.head.decoder),
         test_cfg=config.model.test_cfg)
@@ -59,7 +61,7 @@ def exported_config(config: Config, path: str | Path, precision: str = 'f32') ->
 
 
 def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
-             work_dir: str = 'work_dirs/test') -> dict[str, float]:
+             work_dir: str = 'work_dirs/test', trust: bool = False) -> dict[str, float]:
     """The metrics that the config names, on the config's test data.
 
     Args:
@@ -68,6 +70,7 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
         precision: For exported files, see
             :func:`~refinepose_mm.deploy.formats.load_exported`.
         work_dir: For the log.
+        trust: For exported files, see there.
 
     Raises:
         FileNotFoundError: If file or data do not exist.
@@ -75,7 +78,7 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
             :class:`ExportedHeatmaps`.
     """
     exported = is_exported(weights)
-    config = exported_config(config, weights, precision) if exported else config.copy()
+    config = exported_config(config, weights, precision, trust) if exported else config.copy()
     config.work_dir = work_dir
     config.load_from, config.resume, config.launcher = None, False, 'none'
     init_default_scope(config.default_scope)
@@ -91,6 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('weights', help='checkpoint, or exported model (.onnx, .xml or .pt2)')
     parser.add_argument('--precision', default='f32', choices=('f32', 'bf16'),
                         help='bf16: for OpenVINO files on CPUs that support it')
+    parser.add_argument('--trust', action='store_true',
+                        help='load a .pt2 file, which can execute code of its own')
     parser.add_argument('--work-dir', default='work_dirs/test', help='folder of the log')
 
 
@@ -102,7 +107,8 @@ def run(args: argparse.Namespace) -> int:
     if args.precision != 'f32' and not is_exported(args.weights):
         raise ValueError(f'--precision {args.precision} is for OpenVINO files (.xml), got '
                          f'{args.weights}')
-    metrics = evaluate(Config.fromfile(args.config), args.weights, args.precision, args.work_dir)
+    metrics = evaluate(Config.fromfile(args.config), args.weights, args.precision, args.work_dir,
+                       args.trust)
     for name, value in metrics.items():
         print(f'{name}: {value:.6f}')
     return 0

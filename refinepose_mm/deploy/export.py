@@ -44,14 +44,19 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
     generator = torch.Generator().manual_seed(0)
     example, other = (torch.randint(0, 256, (batch, 3, *size), generator=generator).float()
                       for batch in (2, 3))
-    with torch.no_grad():
-        with replacing(path) as temporary:
-            target.write(network, example, temporary)
-        expected = network(other)
-    expected = expected if decode else [expected]
     names = OUTPUTS['keypoints' if decode else 'heatmaps']
-    return {name: float(np.abs(ours - theirs.numpy()).max()) for name, ours, theirs in zip(
-        names, target.load(path, 'f32')(other.numpy()), expected)}
+    with torch.no_grad(), replacing(path) as temporary:
+        target.write(network, example, temporary)
+        expected = network(other)
+        expected = expected if decode else [expected]
+        found = target.load(temporary, 'f32')(other.numpy())
+        differences = {name: float(np.abs(ours - theirs.numpy()).max())
+                       for name, ours, theirs in zip(names, found, expected)}
+        wrong = [name for name, difference in differences.items() if not np.isfinite(difference)]
+        if wrong:  # nothing is written then
+            raise ValueError(f'{path.name} was not written: its {" and ".join(wrong)} are not '
+                             'finite; are the weights?')
+    return differences
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

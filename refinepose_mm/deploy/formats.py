@@ -26,12 +26,14 @@ class Target(NamedTuple):
         packages: What writing and running it needs.
         write: Writes a network, traced with an example batch, to a path.
         load: From a path and a precision, a function from images to outputs.
+        can_execute: Whether a file of this format can run code of its own when it is loaded.
     """
 
     suffix: str
     packages: tuple[str, ...]
     write: Callable[[nn.Module, Tensor, Path], None]
     load: Callable[[Path, str], Callable[[np.ndarray], list[np.ndarray]]]
+    can_execute: bool = False
 
 
 def _write_torch(network: InferenceNetwork, example: Tensor, path: Path) -> None:
@@ -89,7 +91,8 @@ def _load_openvino(path: Path, precision: str) -> Callable[[np.ndarray], list[np
 TARGETS = {
     'onnx': Target('.onnx', ('onnx', 'onnxscript', 'onnxruntime'), _write_onnx, _load_onnx),
     'openvino': Target('.xml', ('openvino', ), _write_openvino, _load_openvino),
-    'torch-export': Target('.pt2', (), _write_torch, _load_torch),
+    # torch loads it with pickle, evaluates its expressions and calls the functions that it names.
+    'torch-export': Target('.pt2', (), _write_torch, _load_torch, can_execute=True),
 }
 
 
@@ -110,18 +113,20 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix in [target.suffix for target in TARGETS.values()]
 
 
-def load_exported(path: str | Path,
-                  precision: str = 'f32') -> Callable[[np.ndarray], list[np.ndarray]]:
+def load_exported(path: str | Path, precision: str = 'f32',
+                  trust: bool = False) -> Callable[[np.ndarray], list[np.ndarray]]:
     """A function from images to the outputs of an exported file, run by its own engine.
 
     Args:
         path: The file.
         precision: 'f32', or 'bf16' for OpenVINO files on CPUs that support it: about twice as
             fast, with heatmaps rounded to three digits.
+        trust: Load a torch.export file (.pt2), which can execute code of its own; for files that
+            you or somebody you trust has made.
 
     Raises:
-        ValueError: If the file's ending is none of ours, its engine has no such precision, or the
-            file is broken.
+        ValueError: If the file's ending is none of ours, its engine has no such precision, the
+            file is broken, or it can execute code and is not trusted.
         FileNotFoundError: If it does not exist.
         ImportError: If a package is missing; the message has the command that installs it.
     """
@@ -130,6 +135,9 @@ def load_exported(path: str | Path,
         raise FileNotFoundError(f'exported model {path} not found')
     if precision != 'f32' and path.suffix != '.xml':
         raise ValueError(f'only OpenVINO files (.xml) run in {precision}, got {path.name}')
+    if target.can_execute and not trust:
+        raise ValueError(f'{path} can execute code when it is loaded, as every {path.suffix} file '
+                         'can; if you know who made it, use --trust (in Python: trust=True)')
     require(target.packages)
     try:
         engine = target.load(path, precision)

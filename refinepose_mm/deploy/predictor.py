@@ -74,6 +74,7 @@ class BatchPredictor:
         flip_test: Average with the mirrored image. This needs heatmaps, so no file that was
             exported with ``--decode``. Default: what the config says, where it is possible.
         device: Where a checkpoint runs. Exported files run on the CPU.
+        trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
 
     Raises:
         FileNotFoundError: If config or weights do not exist.
@@ -81,7 +82,7 @@ class BatchPredictor:
     """
 
     def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
-                 flip_test: bool | None = None, device: str = 'cpu'):
+                 flip_test: bool | None = None, device: str = 'cpu', trust: bool = False):
         for path in (config, weights):
             if not Path(path).is_file():
                 raise FileNotFoundError(f'{path} not found')
@@ -96,7 +97,7 @@ class BatchPredictor:
         self.metainfo = parse_pose_metainfo(
             dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
         if is_exported(weights):
-            self.device, self.engine = torch.device('cpu'), _exported_engine(weights)
+            self.device, self.engine = torch.device('cpu'), _exported_engine(weights, trust)
         else:
             self.device = torch.device(device)
             self.engine = _checkpoint_engine(config, weights, device)
@@ -214,9 +215,9 @@ def _checkpoint_engine(config: Config, weights: str | Path, device: str) -> Engi
     return engine
 
 
-def _exported_engine(weights: str | Path) -> Engine:
+def _exported_engine(weights: str | Path, trust: bool) -> Engine:
     """An exported file from tensors to tensors."""
-    call = load_exported(weights)
+    call = load_exported(weights, trust=trust)
     return lambda images: [torch.from_numpy(output) for output in call(images.numpy())]
 
 

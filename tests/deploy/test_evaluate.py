@@ -49,7 +49,7 @@ def test_scores_are_those_of_mim_test(target, toy, tmp_path):
     config, model, checkpoint = toy
     path = tmp_path / f'model{target.suffix}'
     export(model, path)
-    found = scores(evaluate(config, path, work_dir=str(tmp_path / 'exported')))
+    found = scores(evaluate(config, path, work_dir=str(tmp_path / 'exported'), trust=True))
     tested = mim('test', 'mmpose', CONFIG, '--gpus', '0', '--checkpoint', checkpoint,
                  '--work-dir', tmp_path / 'test', '--cfg-options', *NO_WORKERS)
     assert tested.returncode == 0, tested.stderr[-3000:]
@@ -62,7 +62,7 @@ def test_keypoints_cannot_be_averaged_with_their_mirror_image(toy, tmp_path):
     config, model, _ = toy
     export(model, tmp_path / 'model.pt2', decode=True)
     with pytest.raises(ValueError, match='model.pt2 outputs keypoints.*without --decode'):
-        evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path))
+        evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path), trust=True)
 
 
 def test_eight_bits_keep_the_maxima(toy, tmp_path):

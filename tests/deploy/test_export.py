@@ -1,6 +1,7 @@
 """Exported files give what the model gives, run in engines of their own."""
 
 import argparse
+import copy
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_the_neck_of_vitpose_simple_is_exported_too(tmp_path):
     model = MODELS.build(vitpose('tiny', SIZE, head='simple')).eval()
     export(model, tmp_path / 'model.pt2')
     images = np.zeros((1, 3, *SIZE), np.float32)
-    heatmaps, = load_exported(tmp_path / 'model.pt2')(images)
+    heatmaps, = load_exported(tmp_path / 'model.pt2', trust=True)(images)
     with torch.no_grad():
         inputs = model.data_preprocessor(dict(
             inputs=[torch.zeros(3, *SIZE, dtype=torch.uint8)], data_samples=[PoseDataSample()]))
@@ -69,7 +70,7 @@ def written(name, model, tmp_path, decode):
 def test_a_file_runs_with_any_batch_size_and_equals_the_model(name, model, tmp_path, decode):
     path, differences = written(name, model, tmp_path, decode)
     assert set(differences) == ({'keypoints', 'scores'} if decode else {'heatmaps'})
-    run = load_exported(path)
+    run = load_exported(path, trust=True)
     for batch in (1, 5):
         images = np.random.default_rng(batch).uniform(0, 255, (batch, 3, *SIZE)).astype(np.float32)
         packed = [torch.from_numpy(image).byte() for image in images.round()]
@@ -114,6 +115,15 @@ def test_wrong_endings_and_missing_files_and_packages_are_named(model, tmp_path,
         export(model, tmp_path / 'model.onnx')
 
 
+def test_a_model_with_broken_weights_is_not_exported(model, tmp_path):
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.head.final_layer.bias[0] = float('nan')
+    with pytest.raises(ValueError, match='model.pt2 was not written: its heatmaps are not finite'):
+        export(broken, tmp_path / 'model.pt2')
+    assert not list(tmp_path.iterdir())
+
+
 def test_decoding_in_the_graph_needs_our_codec(model):
     other = MODELS.build(dict(
         type='TopdownPoseEstimator',
@@ -129,7 +139,26 @@ def test_wrong_input_size_is_refused(model, tmp_path):
     path, _ = written('torch-export', model, tmp_path, decode=False)
     message = r'model.pt2 refuses images of shape \(1, 3, 32, 48\): .*64'
     with pytest.raises(ValueError, match=message):
-        load_exported(path)(np.zeros((1, 3, 32, 48), np.float32))
+        load_exported(path, trust=True)(np.zeros((1, 3, 32, 48), np.float32))
+
+
+def test_a_file_that_can_execute_code_must_be_trusted(tmp_path):
+    (tmp_path / 'model.pt2').write_bytes(b'anything')
+    with pytest.raises(ValueError, match=r'model.pt2 can execute code .* use --trust'):
+        load_exported(tmp_path / 'model.pt2')
+    with pytest.raises(ValueError, match='is not a complete exported model'):
+        load_exported(tmp_path / 'model.pt2', trust=True)
+
+
+@pytest.mark.parametrize('suffix', [target.suffix for target in TARGETS.values()])
+def test_broken_files_end_in_one_message(tmp_path, suffix):
+    for package in next(t for t in TARGETS.values() if t.suffix == suffix).packages:
+        pytest.importorskip(package, reason=f'{package} is not installed')
+    path = tmp_path / f'model{suffix}'
+    for content in (b'', b'PK', b'<net></net>', bytes(1000)):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf'model\{suffix} is not a complete exported model'):
+            load_exported(path, trust=True)
 
 
 def test_the_command_exports(tmp_path, root, capsys):
