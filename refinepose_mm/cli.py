@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import ModuleType
 
 from .version import __version__
 
@@ -54,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
             for name, (module, summary) in COMMANDS.items():
                 subparser = subparsers.add_parser(name, help=summary, description=summary)
                 if name == chosen:
-                    command = importlib.import_module(f'.{module}', __package__)
+                    command = _import(module)
                     command.add_arguments(subparser)
             args = parser.parse_args(argv)
             return command.run(args)
@@ -68,11 +69,21 @@ def main(argv: list[str] | None = None) -> int:
         return NOT_DONE
 
 
+def _import(module: str) -> ModuleType:
+    """The module of a command; a broken installation is for the doctor to explain."""
+    try:
+        return importlib.import_module(f'.{module}', __package__)
+    except Exception as error:  # a broken package raises what it likes
+        hint = '`refinepose doctor` says what is missing'
+        message = str(error).strip() or type(error).__name__
+        raise ImportError(message if hint in message else f'{message}; {hint}') from error
+
+
 def _explain(error: Exception) -> str:
     """One line for people; errors that nobody foresaw say so."""
     lines = str(error).strip().splitlines() or ['']
     if isinstance(error, USER_ERRORS) and lines[0]:
-        return lines[0]
+        return lines[0] if len(lines) == 1 else f'{lines[0]} ... {lines[-1]}'
     return f'{type(error).__name__}: {lines[0]} (unexpected; --debug shows where)'
 
 

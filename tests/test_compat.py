@@ -72,6 +72,7 @@ def test_import_is_silent_and_registers():
 def test_missing_operators_explain_themselves():
     out = in_fresh_python('''
     import refinepose_mm.compat, sys
+    import mmcv.ops
     module = sys.modules['mmcv._ext']
     if isinstance(module, refinepose_mm.compat._MissingOperators):
         from mmengine.utils.dl_utils.misc import mmcv_full_available
