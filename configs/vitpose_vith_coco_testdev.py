@@ -1,4 +1,5 @@
 """ViTPose-H on COCO test-dev: Table 1. The paper reports AP 78.1, AR 83.1."""
-_base_ = ['./refinepose_vith_coco_testdev.py', '_base_/vitpose.py']
+_base_ = ['./vitpose_vith_coco.py', '_base_/coco_testdev.py']
 
-model = _base_.vitpose.model
+test_dataloader = _base_.coco_testdev.test_dataloader
+test_evaluator = _base_.coco_testdev.test_evaluator

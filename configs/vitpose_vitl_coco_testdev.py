@@ -1,4 +1,5 @@
 """ViTPose-L on COCO test-dev: Table 1. The paper reports AP 77.3, AR 82.4."""
-_base_ = ['./refinepose_vitl_coco_testdev.py', '_base_/vitpose.py']
+_base_ = ['./vitpose_vitl_coco.py', '_base_/coco_testdev.py']
 
-model = _base_.vitpose.model
+test_dataloader = _base_.coco_testdev.test_dataloader
+test_evaluator = _base_.coco_testdev.test_evaluator
