@@ -235,18 +235,34 @@ def test_the_study_has_its_scales_and_an_equal_budget(path, monkeypatch):
 
 def test_roots_come_from_the_environment(monkeypatch):
     monkeypatch.setenv('COCO_ROOT', '/photos/coco')
-    monkeypatch.setenv('COCO_BOXES', 'gt')
     config = load('configs/refinepose_vitl_coco.py')
     assert config.train_dataloader.dataset.data_root == '/photos/coco'
-    assert config.val_dataloader.dataset.bbox_file is None
     assert config.val_evaluator.ann_file == '/photos/coco/annotations/person_keypoints_val2017.json'
-    monkeypatch.setenv('COCO_BOXES', '/boxes.json')
-    dataset = load('configs/refinepose_vitb_coco.py').test_dataloader.dataset
-    assert dataset.bbox_file == '/boxes.json'
-    monkeypatch.delenv('COCO_BOXES')
-    boxes = load('configs/refinepose_vitb_coco.py').val_dataloader.dataset.bbox_file
-    assert boxes.endswith('COCO_val2017_detections_AP_H_56_person.json')
-    assert os.path.dirname(boxes) == '/photos/coco/person_detection_results'
+
+
+DETECTIONS = '/photos/coco/person_detection_results/COCO_{}_person.json'
+VAL = DETECTIONS.format('val2017_detections_AP_H_56')
+TESTDEV = DETECTIONS.format('test-dev2017_detections_AP_H_609')
+
+
+@pytest.mark.parametrize('boxes, val, testdev', [
+    (None, VAL, TESTDEV), ('AP_H_56', VAL, TESTDEV), ('ap_h_56', VAL, TESTDEV),
+    ('gt', None, 'error'), ('GT', None, 'error'), ('/boxes.json', '/boxes.json', '/boxes.json'),
+    ('AP_H_65', 'error', 'error')])
+def test_boxes_of_tests_come_from_the_environment(boxes, val, testdev, monkeypatch):
+    monkeypatch.setenv('COCO_ROOT', '/photos/coco')
+    if boxes:
+        monkeypatch.setenv('COCO_BOXES', boxes)
+    for path, expected in (('configs/refinepose_vitb_coco.py', val),
+                           ('configs/vitpose_vitl_coco_testdev.py', testdev)):
+        if expected == 'error':
+            with pytest.raises(ValueError, match='COCO_BOXES'):
+                load(path)
+        else:
+            config = load(path)
+            assert config.test_dataloader.dataset.bbox_file == expected
+            # Training starts without a detection file.
+            assert 'bbox_file' not in config.val_dataloader.dataset
 
 
 def test_the_papers_learning_rate_is_one_switch():
