@@ -9,13 +9,10 @@ codec = dict(
     blur_kernel_size=17)
 model = dict(backbone=dict(img_size=(384, 288)), head=dict(decoder=codec))
 
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-for step in train_pipeline + val_pipeline:
-    if step['type'] == 'TopdownAffine':
-        step['input_size'] = codec['input_size']
-    if step['type'] == 'GenerateTarget':
-        step['encoder'] = codec
+sizes = dict(
+    TopdownAffine=dict(input_size=codec['input_size']), GenerateTarget=dict(encoder=codec))
+train_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.train_pipeline]
+val_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.val_pipeline]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader

@@ -1,6 +1,5 @@
 """RefinePose-H on COCO test-dev: Table 1. The paper reports AP 78.4, AR 83.3."""
-_base_ = './refinepose_vitb_coco_testdev.py'
+_base_ = ['./refinepose_vith_coco.py', '_base_/coco_testdev.py']
 
-model = dict(
-    backbone=dict(arch='huge', init_cfg=None),  # only for tests of a trained checkpoint
-    head=dict(in_channels=1280))
+test_dataloader = _base_.coco_testdev.test_dataloader
+test_evaluator = _base_.coco_testdev.test_evaluator

@@ -1,11 +1,5 @@
 """RefinePose-L on MPII, 256x256: Table 2. The paper reports a mean PCKh@0.5 of 94.1."""
-_base_ = './refinepose_vitb_mpii.py'
+_base_ = ['./refinepose_vitb_mpii.py', '_base_/encoder_large.py']
 
-model = dict(
-    backbone=dict(
-        arch='large',
-        drop_path_rate=0.5,
-        init_cfg=dict(checkpoint='https://download.openmmlab.com/mmpose/v1/pretrained_models/'
-                      'mae_pretrain_vit_large_20230913.pth')),
-    head=dict(in_channels=1024))
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+model = _base_.encoder.model
+optim_wrapper = _base_.encoder.optim_wrapper

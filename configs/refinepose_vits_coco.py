@@ -1,11 +1,5 @@
 """RefinePose-S on COCO, 256x192; not in the paper. Encoder widths of MMPose's ViTPose-S."""
-_base_ = './refinepose_vitb_coco.py'
+_base_ = ['./refinepose_vitb_coco.py', '_base_/encoder_small.py']
 
-model = dict(
-    backbone=dict(
-        arch='small',
-        drop_path_rate=0.1,
-        init_cfg=dict(checkpoint='https://download.openmmlab.com/mmpose/v1/pretrained_models/'
-                      'mae_pretrain_vit_small_20230913.pth')),
-    head=dict(in_channels=384))
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+model = _base_.encoder.model
+optim_wrapper = _base_.encoder.optim_wrapper

@@ -1,14 +1,4 @@
 """ViTPose-B in our schedule, 256x192: Table 1. The paper reports val AP 75.8, AR 81.1."""
-_base_ = './refinepose_vitb_coco.py'
+_base_ = ['./refinepose_vitb_coco.py', '_base_/vitpose.py']
 
-model = dict(
-    backbone=dict(stem=dict(type='PatchEmbedding'), shortcut='none'),
-    head=dict(
-        _delete_=True,
-        type='HeatmapHead',
-        in_channels=768,
-        out_channels=17,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-        loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=_base_.codec))
+model = _base_.vitpose.model

@@ -1,14 +1,5 @@
 """ViTPose-B on COCO test-dev: Table 1. The paper reports AP 75.1, AR 80.3."""
-_base_ = './refinepose_vitb_coco_testdev.py'
+_base_ = ['./vitpose_vitb_coco.py', '_base_/coco_testdev.py']
 
-model = dict(
-    backbone=dict(stem=dict(type='PatchEmbedding'), shortcut='none'),
-    head=dict(
-        _delete_=True,
-        type='HeatmapHead',
-        in_channels=768,
-        out_channels=17,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-        loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=_base_.codec))
+test_dataloader = _base_.coco_testdev.test_dataloader
+test_evaluator = _base_.coco_testdev.test_evaluator

@@ -1,21 +1,5 @@
 """ViTPose-L on four data sets, as MPII's 16 joints: Table 2. The paper reports PCKh 93.9."""
-_base_ = './refinepose_vitb_four_datasets_mpii.py'
+_base_ = ['./vitpose_vitb_four_datasets_mpii.py', '_base_/encoder_large.py']
 
-model = dict(
-    backbone=dict(
-        arch='large',
-        drop_path_rate=0.5,
-        init_cfg=dict(checkpoint='https://download.openmmlab.com/mmpose/v1/pretrained_models/'
-                      'mae_pretrain_vit_large_20230913.pth'),
-        stem=dict(type='PatchEmbedding'),
-        shortcut='none'),
-    head=dict(
-        _delete_=True,
-        type='HeatmapHead',
-        in_channels=1024,
-        out_channels=16,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-        loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=_base_.codec))
-optim_wrapper = dict(paramwise_cfg=dict(layer_decay_rate=0.8))
+model = _base_.encoder.model
+optim_wrapper = _base_.encoder.optim_wrapper

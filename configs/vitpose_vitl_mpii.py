@@ -1,14 +1,4 @@
 """ViTPose-L on MPII alone, 256x256. Table 2's 93.9 was trained on four data sets."""
-_base_ = './refinepose_vitl_mpii.py'
+_base_ = ['./refinepose_vitl_mpii.py', '_base_/vitpose.py']
 
-model = dict(
-    backbone=dict(stem=dict(type='PatchEmbedding'), shortcut='none'),
-    head=dict(
-        _delete_=True,
-        type='HeatmapHead',
-        in_channels=1024,
-        out_channels=16,
-        deconv_out_channels=(256, 256),
-        deconv_kernel_sizes=(4, 4),
-        loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=_base_.codec))
+model = _base_.vitpose.model

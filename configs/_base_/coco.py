@@ -1,15 +1,20 @@
-"""COCO keypoints: 17 joints, 256x192, detected persons for validation.
+"""COCO keypoints: 17 joints, 256x192, tested on detected persons.
 
 COCO_ROOT is the folder with annotations/, train2017/, val2017/ and person_detection_results/.
-COCO_BOXES is the path of another detection file for validation, or gt for ground-truth boxes.
+COCO_BOXES chooses the boxes that `mim test` takes: AP_H_56, the usual detections, gt for
+ground-truth boxes, or the path of another detection file. Validation during training takes
+ground-truth boxes, so that it needs no detection file and many times fewer crops.
 """
+_base_ = './topdown.py'
+
 data_root = '{{$COCO_ROOT:data/coco/}}'
 boxes = '{{$COCO_BOXES:AP_H_56}}'
-known_boxes = dict(
-    AP_H_56=f'{data_root}/person_detection_results/COCO_val2017_detections_AP_H_56_person.json',
-    gt=None)
+bbox_file = dict(
+    ap_h_56=f'{data_root}/person_detection_results/COCO_val2017_detections_AP_H_56_person.json',
+    gt=None).get(boxes.lower(), boxes)
+if bbox_file and '.' not in bbox_file:
+    raise ValueError(f'COCO_BOXES must be AP_H_56, gt or the path of a file, got {boxes}')
 dataset_type = 'CocoDataset'
-data_mode = 'topdown'
 codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 
 train_pipeline = [
@@ -29,35 +34,21 @@ val_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 
-# 512 persons per step on eight devices, as ViTPose: 64 on each.
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    worker_init_fn=dict(type='seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/person_keypoints_train2017.json',
         data_prefix=dict(img='train2017/'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/person_keypoints_val2017.json',
-        bbox_file=known_boxes.get(boxes, boxes),
         data_prefix=dict(img='val2017/'),
-        test_mode=True,
         pipeline=val_pipeline))
-test_dataloader = val_dataloader
+test_dataloader = dict(dataset=dict(val_dataloader['dataset'], bbox_file=bbox_file))
 
 val_evaluator = dict(
     type='CocoMetric', ann_file=f'{data_root}/annotations/person_keypoints_val2017.json')

@@ -3,9 +3,10 @@
 MPII_ROOT is the folder with annotations/ and images/. Evaluation needs
 annotations/mpii_gt_val.mat, as MMPose's guide to MPII describes.
 """
+_base_ = './topdown.py'
+
 data_root = '{{$MPII_ROOT:data/mpii/}}'
 dataset_type = 'MpiiDataset'
-data_mode = 'topdown'
 codec = dict(type='BatchedUDPHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 
 train_pipeline = [
@@ -25,33 +26,20 @@ val_pipeline = [
     dict(type='PackPoseInputs'),
 ]
 
-# 512 persons per step on eight devices: 64 on each.
 train_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    worker_init_fn=dict(type='seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/mpii_train.json',
         data_prefix=dict(img='images/'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=32,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/mpii_val.json',
         headbox_file=f'{data_root}/annotations/mpii_gt_val.mat',
         data_prefix=dict(img='images/'),
-        test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
 

@@ -1,7 +1,8 @@
 """Toy people in COCO's format, 128x96, ground-truth boxes; `refinepose toy` draws them."""
+_base_ = './topdown.py'
+
 data_root = '{{$TOY_ROOT:data/toy/}}'
 dataset_type = 'CocoDataset'
-data_mode = 'topdown'
 codec = dict(type='BatchedUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
 
 train_pipeline = [
@@ -24,28 +25,19 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    worker_init_fn=dict(type='seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/person_keypoints_train.json',
         data_prefix=dict(img='train/'),
         pipeline=train_pipeline))
 val_dataloader = dict(
-    batch_size=32,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         ann_file='annotations/person_keypoints_val.json',
         data_prefix=dict(img='val/'),
-        test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
 

@@ -1,6 +1,4 @@
 """Table 4, row 1: bilinear upsampling alone. The paper reports AP 74.2, AR 79.6."""
-_base_ = '../../configs/refinepose_vitb_coco.py'
+_base_ = './table4_bilinear_unpool.py'
 
-# A ReLU after each step, which the paper does not mention: without one the decoder is linear and
-# hardly learns (projects/real_photo_study, rows decoder_bilinear and decoder_bilinear_relu).
-model = dict(head=dict(unpool=False, aggregate=False, act_cfg=dict(type='ReLU')))
+model = dict(head=dict(unpool=False))
