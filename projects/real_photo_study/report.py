@@ -11,6 +11,8 @@ import statistics
 import sys
 from pathlib import Path
 
+from records import RECORDS, read
+
 HERE = Path(__file__).resolve().parent
 MARK = '<!-- table of {scale}, written by report.py -->\n'
 TIMING = 'timing.json'  # written by timing.py
@@ -20,11 +22,10 @@ METRICS = {'bbox@0.05/PCK': 'PCK@0.05', 'bbox@0.1/PCK': 'PCK@0.1', 'bbox@0.2/PCK
 JUMP = .026  # of the first logged loss: noise stays below .022, jumps are above .031
 
 
-def read(results: Path) -> dict[str, list[dict]]:
+def read_rows(results: Path) -> dict[str, list[dict]]:
     """The records in a folder by row, best row first."""
     rows: dict[str, list[dict]] = {}
-    for path in sorted(results.glob('*_seed*.json')):
-        record = json.loads(path.read_text())
+    for record in read(results / RECORDS):
         rows.setdefault(record['row'], []).append(record)
     return dict(sorted(rows.items(), reverse=True,
                        key=lambda row: statistics.mean(final(row[1], HEADLINE))))
@@ -107,9 +108,9 @@ def write(results: Path) -> None:
 
     The README is only touched for the study's own results.
     """
-    rows = read(results)
+    rows = read_rows(results)
     if not rows:
-        sys.exit(f'error: no records (*_seed*.json) in {results}')
+        sys.exit(f'error: no records in {results / RECORDS}')
     lines = table(rows, read_timing(results))
     with (results / 'table.csv').open('w', newline='') as file:
         writer = csv.DictWriter(file, fieldnames=list(lines[0]))

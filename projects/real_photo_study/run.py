@@ -2,8 +2,8 @@
 
     LSPET_ROOT=/data/lspet python projects/real_photo_study/run.py --seeds 0 1 2
 
-Each finished run leaves a record in results/SCALE/; a run whose record is there, from the same
-config, is not repeated. Table and curves are made from the records alone (report.py).
+Each finished run appends a record to results/SCALE/records.jsonl; a run whose record is there, from
+the same config, is not repeated. Table and curves are made from the records alone (report.py).
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import records
 import report
 import torch
 from mmengine.config import Config
@@ -48,11 +50,13 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def is_done(row: str, seed: int, scale: str, results: Path) -> bool:
-    """Whether there is a record of this run, from the config as it is now."""
-    path = results / f'{row}_seed{seed}.json'
-    return path.is_file() and (
-        json.loads(path.read_text())['fingerprint'] == fingerprint(load(row, scale)))
+def missing(rows: Sequence[str], seeds: Sequence[int], scale: str,
+            done: Sequence[dict]) -> list[tuple[str, int]]:
+    """Rows and seeds that have no record of the config as it is now, seed by seed."""
+    recorded = {(record['row'], record['seed'], record['fingerprint']) for record in done}
+    fingerprints = {row: fingerprint(load(row, scale)) for row in rows}
+    return [(row, seed) for seed, row in itertools.product(seeds, rows)
+            if (row, seed, fingerprints[row]) not in recorded]
 
 
 def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
@@ -83,7 +87,7 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     return work_dir
 
 
-def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
+def make_record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
     """What is kept of a finished run, from MMEngine's logs."""
     config = load(row, scale)
     lines = [json.loads(line) for log in sorted(work_dir.glob('*/vis_data/scalars.json'))
@@ -123,16 +127,16 @@ def main() -> None:
 
     results = args.results / args.scale
     results.mkdir(parents=True, exist_ok=True)
-    pending = [(row, seed) for seed, row in itertools.product(args.seeds, args.rows)
-               if not is_done(row, seed, args.scale, results)]
+    file = results / records.RECORDS
+    pending = missing(args.rows, args.seeds, args.scale, records.read(file))
     print(f'{len(args.seeds) * len(args.rows) - len(pending)} runs are done, {len(pending)} to do')
     threads = max(1, torch.get_num_threads() // args.jobs)
 
     def one(row: str, seed: int) -> str:
         started = time.time()
         work_dir = train(row, seed, args, threads)
-        result = record(row, seed, args.scale, work_dir, threads)
-        (results / f'{row}_seed{seed}.json').write_text(json.dumps(result, indent=1))
+        result = make_record(row, seed, args.scale, work_dir, threads)
+        records.append(file, result)
         last = list(result['metrics'].values())[-1]
         return (f'{row}, seed {seed}: {report.HEADLINE} {last[report.HEADLINE]:.3f}, '
                 f'{(time.time() - started) / 60:.1f} min')
