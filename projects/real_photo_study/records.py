@@ -6,12 +6,15 @@ import json
 import os
 from pathlib import Path
 
+from rows import canonical
+
 RECORDS = 'records.jsonl'
 
 
 def read(path: Path) -> list[dict]:
     """The last record of each row and seed, in the order of rows and seeds.
 
+    Rows have their present names, also where a record has an older one.
     An unfinished last line is left out: its writer is still at work, or was killed.
 
     Args:
@@ -25,6 +28,7 @@ def read(path: Path) -> list[dict]:
     for number, line in enumerate(lines, start=1):
         try:
             record = json.loads(line)
+            record['row'] = canonical(record['row'])
             found[record['row'], record['seed']] = record
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f'{path}, line {number}: expected a record of a run with row and '

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from records import RECORDS, read
+from rows import canonical
 
 HERE = Path(__file__).resolve().parent
 MARK = '<!-- table of {scale}, written by report.py -->\n'
@@ -34,7 +35,8 @@ def read_rows(results: Path) -> dict[str, list[dict]]:
 def read_timing(results: Path) -> dict[str, float]:
     """Milliseconds per image of a training step, by row; empty where they were not measured."""
     path = results / TIMING
-    return json.loads(path.read_text())['ms_per_image'] if path.is_file() else {}
+    times = json.loads(path.read_text())['ms_per_image'] if path.is_file() else {}
+    return {canonical(row): ms for row, ms in times.items()}
 
 
 def final(records: list[dict], metric: str) -> list[float]:

@@ -25,22 +25,16 @@ import records
 import report
 import torch
 from mmengine.config import Config
+from rows import ROWS, canonical, config_file, load, options
 
 from refinepose_mm.benchmark.measure import device_name
 from refinepose_mm.complexity import count
 
 HERE = Path(__file__).resolve().parent
-ROWS = sorted(path.stem for path in (HERE / 'configs').glob('*.py'))
 SCALES = ('cpu', 'cpu_long', 'gpu')
 # What a result depends on; paths and hooks are left out.
 DECISIVE = ('model', 'train_pipeline', 'val_pipeline', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
-
-
-def load(row: str, scale: str) -> Config:
-    """The config of a row at a scale."""
-    os.environ['STUDY_SCALE'] = scale
-    return Config.fromfile(HERE / f'configs/{row}.py')
 
 
 def fingerprint(config: Config) -> str:
@@ -74,9 +68,10 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     work_dir = args.work_dir / args.scale / f'{row}_seed{seed}_{fingerprint(config)}'
     work_dir.mkdir(parents=True, exist_ok=True)
     command = [
-        Path(sys.executable).parent / 'mim', 'train', 'mmpose', HERE / f'configs/{row}.py',
+        Path(sys.executable).parent / 'mim', 'train', 'mmpose', config_file(row),
         '--gpus', str(int(args.scale == 'gpu')), '--work-dir', work_dir, '--resume', 'auto',
-        '--cfg-options', f'randomness.seed={seed}']
+        '--cfg-options', f'randomness.seed={seed}',
+        *(f'{key}={value}' for key, value in options(row).items())]
     environment = dict(os.environ, STUDY_SCALE=args.scale, OMP_NUM_THREADS=str(threads))
     log = work_dir / 'output.txt'
     with log.open('a') as output:
@@ -111,8 +106,8 @@ def make_record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--scale', choices=SCALES, default='cpu')
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=ROWS, metavar='ROW',
-                        help=f'default: all, which are {", ".join(ROWS)}')
+    parser.add_argument('--rows', nargs='+', type=canonical, choices=ROWS, default=ROWS,
+                        metavar='ROW', help=f'default: all, which are {", ".join(ROWS)}')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=1,
                         help='runs at a time; they share the CPU threads')

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable
 
 import report
+import rows
 import run
 import torch
 from mmengine.config import Config
@@ -43,8 +44,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device('cuda' if args.scale == 'gpu' else 'cpu')
-    configs = {row: run.load(row, args.scale) for row in run.ROWS}
-    config = configs[run.ROWS[0]]
+    configs = {row: rows.load(row, args.scale) for row in rows.ROWS}
+    config = configs[rows.ROWS[0]]
     init_default_scope(config.default_scope)
     set_random_seed(0)
     batch = next(iter(Runner.build_dataloader(config.train_dataloader)))
