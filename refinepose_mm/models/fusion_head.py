@@ -19,6 +19,14 @@ NUM_STEPS = 2
 CHANNEL_MATCHES = ('repeat', 'taper')
 
 
+class MaxUnpool(nn.Module):
+    """:func:`max_unpool_by_positions` as a part that can be replaced."""
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        """Unpool (B, R * C, h, w) by positions (B, C, h, w) to (B, R * C, 2h, 2w)."""
+        return max_unpool_by_positions(x, positions)
+
+
 class UpSample(nn.Module):
     """FA(FA(MaxUnpool(x) + Bilinear(x))), Eq. 11; doubles height and width.
 
@@ -36,7 +44,7 @@ class UpSample(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, unpool: bool, aggregate: bool,
                  norm_cfg: dict, act_cfg: dict | None = None):
         super().__init__()
-        self.unpool = unpool
+        self.unpool = MaxUnpool() if unpool else None
         self.activate = build_activation_layer(act_cfg) if act_cfg else nn.Identity()
         self.aggregate = nn.Sequential()
         if aggregate:
@@ -56,8 +64,8 @@ class UpSample(nn.Module):
     def _enlarge(self, x: Tensor, positions: Tensor | None) -> Tensor:
         """MaxUnpool(x) + Bilinear(x)."""
         enlarged = F.interpolate(x, scale_factor=2, mode='bilinear', align_corners=False)
-        if self.unpool:
-            enlarged += max_unpool_by_positions(x, positions)  # the map is large: no third one
+        if self.unpool is not None:
+            enlarged += self.unpool(x, positions)  # the map is large: no third one
         return enlarged
 
 
