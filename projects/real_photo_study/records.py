@@ -9,6 +9,10 @@ from pathlib import Path
 from rows import canonical
 
 RECORDS = 'records.jsonl'
+HEADLINE = 'bbox@0.1/PCK'
+METRICS = {'bbox@0.05/PCK': 'PCK@0.05', HEADLINE: 'PCK@0.1', 'bbox@0.2/PCK': 'PCK@0.2',
+           'coco/AP': 'OKS AP'}
+Rows = dict[str, list[dict]]  # the records of each row
 
 
 def read(path: Path) -> list[dict]:
@@ -34,6 +38,16 @@ def read(path: Path) -> list[dict]:
             raise ValueError(f'{path}, line {number}: expected a record of a run with row and '
                              f'seed, got {line[:40]!r}') from error
     return [found[key] for key in sorted(found)]
+
+
+def scores(record: dict, metric: str = HEADLINE) -> dict[int, float]:
+    """A metric in per cent after each evaluated epoch."""
+    return {int(epoch): 100 * values[metric] for epoch, values in record['metrics'].items()}
+
+
+def final(records: list[dict], metric: str = HEADLINE) -> list[float]:
+    """A metric in per cent after the last epoch of each run."""
+    return [list(scores(record, metric).values())[-1] for record in records]
 
 
 def append(path: Path, record: dict) -> None:
