@@ -1,4 +1,4 @@
-"""Leeds Sports Pose as downloaded, `joints.mat` and `images/`, to COCO's annotation format.
+"""Convert a download of Leeds Sports Pose, `joints.mat` and `images/`, to COCO's format.
 
     python projects/lspet/convert.py lspet_dataset data/lspet --val 1000
 """
@@ -17,8 +17,8 @@ from scipy.io import loadmat
 from tqdm import tqdm
 
 NUM_JOINTS = 14
-# The box is that of the joints, wider on each side by a share of its longer side and some pixels;
-# the share of the box that a person fills is about that of COCO's masks.
+# The box of the joints grows on each side by MARGIN of its longer side and MARGIN_PIXELS. A person
+# fills FILLED of the box, about as COCO's masks do.
 MARGIN, MARGIN_PIXELS, FILLED = .1, 4, .53
 METAINFO = Config.fromfile(Path(__file__).parent / 'metainfo.py')
 CATEGORY = dict(
@@ -30,13 +30,13 @@ CATEGORY = dict(
 def read_joints(path: Path) -> np.ndarray:
     """Joints of `joints.mat` as (N, 14, 3): x, y in pixels, 0-based, and COCO's visibility.
 
-    LSP-Extended stores 14 x 3 x N, with 0 in the third column where a joint is not labelled; LSP
-    stores 3 x 14 x N, with 1 in the third row where a joint is occluded, but labelled.
+    LSP-Extended stores 14 x 3 x N; the third column is 0 where a joint is not labelled. LSP
+    stores 3 x 14 x N; the third row is 1 where a joint is labelled but occluded.
 
     Raises:
-        ValueError: If the array has neither shape.
+        ValueError: If the file is no MAT file or its `joints` have neither shape.
     """
-    joints = loadmat(path)['joints'].astype(float)
+    joints = loadmat(path).get('joints', np.empty(0)).astype(float)
     if joints.shape[:2] == (NUM_JOINTS, 3):
         joints = joints.transpose(2, 0, 1)
         visibility = np.where(joints[..., 2] > 0, 2, 0)
@@ -68,11 +68,12 @@ def annotate(joints: np.ndarray, number: int, image: Path) -> tuple[dict, dict]:
 
 
 def convert(source: Path, target: Path, num_val: int) -> None:
-    """Write `lspet_train.json`, `lspet_val.json` (the last ones) and links to the images.
+    """Write `lspet_train.json`, `lspet_val.json` (the last persons) and links to the images.
 
     Raises:
+        FileExistsError: If the target has links to the images of another source.
         FileNotFoundError: If `joints.mat` or an image is missing.
-        ValueError: If `joints.mat` is no such file, or `num_val` leaves nothing to train on.
+        ValueError: If `joints.mat` has other content, or `num_val` leaves nothing to train on.
     """
     if not (source / 'joints.mat').is_file():
         raise FileNotFoundError(f'{source / "joints.mat"} not found; download and unpack LSP or '
@@ -91,6 +92,9 @@ def convert(source: Path, target: Path, num_val: int) -> None:
         folder = target / split
         if not folder.exists():
             folder.symlink_to((source / 'images').resolve())
+        elif not folder.samefile(source / 'images'):
+            raise FileExistsError(f'{folder} exists and is not {source / "images"}; name another '
+                                  'target')
         described = dict(
             info=dict(description=f'Leeds Sports Pose, {split}'), categories=[CATEGORY],
             images=[image for image, _ in part], annotations=[person for _, person in part])
@@ -102,11 +106,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', type=Path, help='folder with joints.mat and images/')
     parser.add_argument('target', type=Path, help='folder to write, for LSPET_ROOT')
-    parser.add_argument('--val', type=int, default=1000, help='persons to validate on, the last')
+    parser.add_argument('--val', type=int, default=1000, help='the last persons, to validate on')
     args = parser.parse_args()
     try:
         convert(args.source, args.target, args.val)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -3,9 +3,10 @@
     python projects/real_photo_study/pictures.py page.png \
         configs/vitpose_classic.py vitpose.pth configs/refinepose.py refinepose.pth
 
-Each row is a person of the validation set, evenly taken: the photo with the labelled skeleton;
-then, for each model, its heatmaps, these on the photo, its skeleton, and a detail around the joint
-in which the two models differ most (a cross marks the label).
+Each row is a person; the persons are spread evenly over the validation set. A row shows the photo
+with the labelled skeleton, then for each model: the heatmaps, the heatmaps on the photo, the
+skeleton, and a detail around the joint in which the two models differ most, with a cross at the
+label.
 """
 
 from __future__ import annotations
@@ -15,21 +16,19 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
-
-matplotlib.use('Agg')
 import numpy as np
-from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from mmengine.config import Config
 from mmpose.registry import DATASETS
 
 from refinepose_mm.deploy.predictor import BatchPredictor
 
-DETAIL = .22  # half the side of a detail, as a share of the crop's height
+DETAIL = .22  # half the side of a detail in heights of the crop
 
 
 class Prediction(NamedTuple):
-    """What a model says of N crops."""
+    """The output of a model for N crops."""
 
     name: str
     heatmaps: np.ndarray  # N,H,W: the highest of all joints
@@ -37,7 +36,7 @@ class Prediction(NamedTuple):
 
 
 def load_crops(config: Config, count: int) -> list[dict]:
-    """Persons of the test set, evenly taken, cropped; without the last step, which packs them."""
+    """Crops of persons spread evenly over the test set, before the step that packs them."""
     dataset = config.test_dataloader.dataset
     steps = [step for step in dataset.pipeline if step.type != 'PackPoseInputs']
     dataset = DATASETS.build(dict(dataset, pipeline=steps))
@@ -52,7 +51,17 @@ def predict(name: str, predictor: BatchPredictor, crops: list[dict]) -> Predicti
     return Prediction(name, heatmaps.amax(1).numpy(), np.concatenate(keypoints))
 
 
-def draw_skeleton(axes: plt.Axes, keypoints: np.ndarray, known: np.ndarray, meta: dict) -> None:
+def extent(heatmap: np.ndarray, image: np.ndarray) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a heatmap (h, w) in pixels of its crop (H, W, 3).
+
+    With UDP the centres of the corner pixels of both coincide.
+    """
+    height, width = np.subtract(image.shape[:2], 1)
+    y, x = np.divide((height, width), np.subtract(heatmap.shape, 1)) / 2  # half a pixel of the map
+    return -x, width + x, height + y, -y
+
+
+def draw_skeleton(axes: Axes, keypoints: np.ndarray, known: np.ndarray, meta: dict) -> None:
     for (start, end), color in zip(meta['skeleton_links'], meta['skeleton_link_colors']):
         if known[start] and known[end]:
             axes.plot(*keypoints[[start, end]].T, color=color / 255, linewidth=2)
@@ -60,11 +69,11 @@ def draw_skeleton(axes: plt.Axes, keypoints: np.ndarray, known: np.ndarray, meta
                  zorder=3)
 
 
-def draw_page(crops: list[dict], predictions: list[Prediction], meta: dict, path: Path) -> None:
-    """Write the page."""
+def draw_page(crops: list[dict], predictions: list[Prediction], meta: dict) -> Figure:
+    """A row of axes for each crop: the label, then four axes for each model."""
     columns = 1 + 4 * len(predictions)
-    figure, grid = plt.subplots(len(crops), columns, figsize=(1.7 * columns, 1.75 * len(crops)),
-                                layout='constrained', squeeze=False)
+    figure = Figure(figsize=(1.7 * columns, 1.75 * len(crops)), dpi=100, layout='constrained')
+    grid = figure.subplots(len(crops), columns, squeeze=False)
     grid[0, 0].set_title('label', fontsize=9)
     for number, (crop, row) in enumerate(zip(crops, grid)):
         image = crop['img'][..., ::-1]
@@ -80,11 +89,13 @@ def draw_page(crops: list[dict], predictions: list[Prediction], meta: dict, path
         for prediction, (hot, overlay, skeleton, detail) in zip(
                 predictions, row[1:].reshape(len(predictions), 4)):
             heatmap, keypoints = prediction.heatmaps[number], prediction.keypoints[number]
-            # UDP's grid: the first and the last pixel of map and crop coincide.
-            where = dict(extent=(-.5, width - .5, height - .5, -.5))
-            hot.imshow(heatmap, cmap='inferno', **where)
             overlay.imshow(image)
-            overlay.imshow(heatmap, cmap='inferno', alpha=.55, interpolation='bilinear', **where)
+            place = extent(heatmap, image)
+            hot.imshow(heatmap, cmap='inferno', extent=place)
+            overlay.imshow(heatmap, cmap='inferno', alpha=.55, interpolation='bilinear',
+                           extent=place)
+            for axes in (hot, overlay):  # the map's outer pixels are half outside of the photo
+                axes.set(xlim=(-.5, width - .5), ylim=(height - .5, -.5))
             for axes in (skeleton, detail):
                 axes.imshow(image)
                 draw_skeleton(axes, keypoints, known, meta)
@@ -97,16 +108,15 @@ def draw_page(crops: list[dict], predictions: list[Prediction], meta: dict, path
                 for axes, title in ((overlay, 'on the photo'), (skeleton, 'skeleton'),
                                     (detail, 'detail')):
                     axes.set_title(title, fontsize=9)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
+    return figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('page', type=Path, help='picture to write')
     parser.add_argument('models', nargs=4, metavar='MODEL',
-                        help='config and checkpoint (or exported file) of one model, then of '
-                        'another')
+                        help='config and checkpoint (or exported file) of the first model, then of '
+                        'the second')
     parser.add_argument('--photos', type=int, default=6, help='rows of the page')
     args = parser.parse_args()
     try:
@@ -118,7 +128,8 @@ def main() -> None:
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f'error: {error}')
     predictions = [predict(name, predictor, crops) for name, predictor in predictors.items()]
-    draw_page(crops, predictions, next(iter(predictors.values())).metainfo, args.page)
+    metainfo = next(iter(predictors.values())).metainfo
+    draw_page(crops, predictions, metainfo).savefig(args.page)
     print(f'wrote {args.page}')
 
 

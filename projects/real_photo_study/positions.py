@@ -1,4 +1,4 @@
-"""What a trained FusionHead reads of the pool positions: test it with wrong ones.
+"""What does a trained FusionHead read from the pool positions? Test it with wrong ones.
 
     LSPET_ROOT=/data/lspet python projects/real_photo_study/positions.py CONFIG CHECKPOINT
 """
@@ -8,44 +8,52 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from unittest import mock
 
-import report
+import records
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from torch import Tensor
-
-from refinepose_mm.models import fusion_head
-from refinepose_mm.ops.pool_positions import max_unpool_by_positions
+from torch import Tensor, nn
 
 
-def at_random(x: Tensor, positions: Tensor) -> Tensor:
-    """Each value at one of the four pixels by chance, whichever the stem names."""
-    return max_unpool_by_positions(x, torch.randint_like(positions, 4))
+class RandomPositions(nn.Module):
+    """Unpool with random positions in place of the stem's."""
+
+    def __init__(self, unpool: nn.Module):
+        super().__init__()
+        self.unpool = unpool
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        return self.unpool(x, torch.randint_like(positions, 4))
 
 
-def spread(x: Tensor, positions: Tensor) -> Tensor:
-    """A quarter of each value at each of the four pixels: the mean over all positions."""
-    return F.interpolate(x / 4, scale_factor=2)
+class Spread(nn.Module):
+    """A quarter of each value at each pixel of its window: the mean over all positions."""
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        return F.interpolate(x / 4, scale_factor=2)
 
 
-def nothing(x: Tensor, positions: Tensor) -> Tensor:
-    """No unpooled map at all."""
-    return torch.zeros_like(spread(x, positions))
+class Nothing(nn.Module):
+    """Zeros: no unpooled map."""
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        return F.interpolate(torch.zeros_like(x), scale_factor=2)
 
 
-UNPOOLINGS = {'as trained': max_unpool_by_positions, 'at random positions': at_random,
-              'spread over the window': spread, 'left out': nothing}
+def unpoolings(trained: nn.Module) -> dict[str, nn.Module]:
+    """Replacements of the trained ``UpSample.unpool``, itself first."""
+    return {'as trained': trained, 'values at random positions': RandomPositions(trained),
+            'values spread over their windows': Spread(), 'left out': Nothing()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('config')
     parser.add_argument('checkpoint')
-    parser.add_argument('--work-dir', default='work_dirs/positions', help='for the log')
+    parser.add_argument('--work-dir', default='work_dirs/positions', help='folder of the log')
     args = parser.parse_args()
     for path in (args.config, args.checkpoint):
         if not Path(path).is_file():
@@ -56,12 +64,14 @@ def main() -> None:
     config.work_dir, config.load_from, config.log_level = args.work_dir, args.checkpoint, 'ERROR'
     init_default_scope(config.default_scope)
     runner = Runner.from_cfg(config)
+    up_samples = runner.model.head.up_samples
     scores = {}
-    for name, unpool in UNPOOLINGS.items():
+    for name, unpool in unpoolings(up_samples[0].unpool).items():
         torch.manual_seed(0)
-        with mock.patch.object(fusion_head, 'max_unpool_by_positions', unpool):
-            scores[name] = 100 * runner.test()[report.HEADLINE]
-    print(f'| unpooled map | {report.METRICS[report.HEADLINE]} |\n|---|---|')
+        for up_sample in up_samples:
+            up_sample.unpool = unpool
+        scores[name] = 100 * runner.test()[records.HEADLINE]
+    print(f'| unpooled map | {records.METRICS[records.HEADLINE]} |\n|---|---|')
     for name, score in scores.items():
         print(f'| {name} | {score:.1f} |')
 

@@ -1,44 +1,43 @@
-"""Table (csv, Markdown) and learning curves of the study, from its records alone.
+"""Tables (csv, Markdown) and pictures of the study, from its records alone.
 
-    python projects/real_photo_study/report.py results/cpu
+    python projects/real_photo_study/report.py
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
 import sys
 from pathlib import Path
 
+import curves
+from mmengine.logging import MMLogger
+from records import METRICS, RECORDS, Rows, final, read
+from rows import canonical
+
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / 'results'
 MARK = '<!-- table of {scale}, written by report.py -->\n'
 TIMING = 'timing.json'  # written by timing.py
-HEADLINE = 'bbox@0.1/PCK'
-METRICS = {'bbox@0.05/PCK': 'PCK@0.05', 'bbox@0.1/PCK': 'PCK@0.1', 'bbox@0.2/PCK': 'PCK@0.2',
-           'coco/AP': 'OKS AP'}
 JUMP = .026  # of the first logged loss: noise stays below .022, jumps are above .031
 
 
-def read(results: Path) -> dict[str, list[dict]]:
-    """The records in a folder by row, best row first."""
-    rows: dict[str, list[dict]] = {}
-    for path in sorted(results.glob('*_seed*.json')):
-        record = json.loads(path.read_text())
+def read_rows(folder: Path) -> Rows:
+    """The records of a scale by row, best row first."""
+    rows: Rows = {}
+    for record in read(folder / RECORDS):
         rows.setdefault(record['row'], []).append(record)
     return dict(sorted(rows.items(), reverse=True,
-                       key=lambda row: statistics.mean(final(row[1], HEADLINE))))
+                       key=lambda row: statistics.mean(final(row[1]))))
 
 
-def read_timing(results: Path) -> dict[str, float]:
+def read_timing(folder: Path) -> dict[str, float]:
     """Milliseconds per image of a training step, by row; empty where they were not measured."""
-    path = results / TIMING
-    return json.loads(path.read_text())['ms_per_image'] if path.is_file() else {}
-
-
-def final(records: list[dict], metric: str) -> list[float]:
-    """A metric after the last epoch of each run, in per cent."""
-    return [100 * list(record['metrics'].values())[-1][metric] for record in records]
+    path = folder / TIMING
+    times = json.loads(path.read_text())['ms_per_image'] if path.is_file() else {}
+    return {canonical(row): ms for row, ms in times.items()}
 
 
 def jumped(record: dict) -> bool:
@@ -47,7 +46,7 @@ def jumped(record: dict) -> bool:
     return any(later - earlier > JUMP * losses[0] for earlier, later in zip(losses, losses[1:]))
 
 
-def table(rows: dict[str, list[dict]], ms_per_image: dict[str, float]) -> list[dict[str, str]]:
+def table(rows: Rows, ms_per_image: dict[str, float]) -> list[dict[str, str]]:
     """A line for each row: means over seeds, with the standard deviation between seeds.
 
     ``jumps`` counts the seeds whose loss jumped.
@@ -73,56 +72,52 @@ def to_markdown(lines: list[dict[str, str]]) -> str:
         '| ' + ' | '.join(line[name] for name in names) + ' |' for line in lines]) + '\n'
 
 
-def plot(rows: dict[str, list[dict]], path: Path) -> None:
-    """Mean of the headline metric after each evaluated epoch, with the range of the seeds."""
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
-    # High enough for the legend.
-    figure, axes = plt.subplots(figsize=(10, max(5, .2 * len(rows))), layout='constrained')
-    for number, (row, records) in enumerate(rows.items()):
-        epochs = [int(epoch) for epoch in records[0]['metrics']]
-        curves = [[100 * values[HEADLINE] for values in record['metrics'].values()]
-                  for record in records]
-        style = ('-', '--', ':', '-.')[number // 10 % 4]
-        line, = axes.plot(epochs, [statistics.mean(v) for v in zip(*curves)], style, label=row)
-        axes.fill_between(epochs, [min(v) for v in zip(*curves)], [max(v) for v in zip(*curves)],
-                          alpha=.12, color=line.get_color())
-    axes.set(xlabel='epoch', ylabel=f'{METRICS[HEADLINE]} on LSPET val (%)')
-    axes.grid(alpha=.3)
-    axes.legend(fontsize=7, loc='center left', bbox_to_anchor=(1, .5))  # beside the curves
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-
-
 def publish(table: str, scale: str) -> None:
-    """Put the table between its marks in the study's README."""
+    """Put the table between its marks in the study's README, if it has them."""
     readme, mark = HERE / 'README.md', MARK.format(scale=scale)
-    before, _, after = readme.read_text().split(mark)
-    readme.write_text(before + mark + table + mark + after)
+    parts = readme.read_text().split(mark)
+    if len(parts) == 3:
+        readme.write_text(mark.join([parts[0], table, parts[2]]))
 
 
 def write(results: Path) -> None:
-    """Write table.csv and curves.png beside the records, the table into the README, and print it.
+    """Write each scale's table.csv and all pictures beside the records, and print the tables.
 
-    The README is only touched for the study's own results.
+    The study's own results also go into its README.
+
+    Args:
+        results: The folder with a folder of records for each scale.
+
+    Raises:
+        FileNotFoundError: If there are no records.
     """
-    rows = read(results)
-    if not rows:
-        sys.exit(f'error: no records (*_seed*.json) in {results}')
-    lines = table(rows, read_timing(results))
-    with (results / 'table.csv').open('w', newline='') as file:
-        writer = csv.DictWriter(file, fieldnames=list(lines[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-    table_text = to_markdown(lines)
-    if results.resolve().parent == HERE / 'results':
-        publish(table_text, results.name)
-    plot(rows, results / 'curves.png')
-    print(table_text)
+    scales = {folder.name: rows for folder in sorted(results.iterdir())
+              if (rows := read_rows(folder))} if results.is_dir() else {}
+    if not scales:
+        raise FileNotFoundError(f'no records in {results}/*/{RECORDS}')
+    for scale, rows in scales.items():
+        lines = table(rows, read_timing(results / scale))
+        with (results / scale / 'table.csv').open('w', newline='') as file:
+            writer = csv.DictWriter(file, fieldnames=list(lines[0]))
+            writer.writeheader()
+            writer.writerows(lines)
+        if results.resolve() == RESULTS:
+            publish(to_markdown(lines), scale)
+        print(f'{scale}\n\n{to_markdown(lines)}')
+    curves.write_all(scales, results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--results', type=Path, default=RESULTS,
+                        help='folder with SCALE/records.jsonl')
+    args = parser.parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each variable of a config
+    try:
+        write(args.results)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    write(Path(sys.argv[1]))
+    main()

@@ -1,9 +1,9 @@
-"""Train configs x seeds under an equal budget, resume where it stopped, and report.
+"""Train rows x seeds under an equal budget, resume interrupted runs, and report.
 
     LSPET_ROOT=/data/lspet python projects/real_photo_study/run.py --seeds 0 1 2
 
-Each finished run leaves a record in results/SCALE/; a run whose record is there, from the same
-config, is not repeated. Table and curves are made from the records alone (report.py).
+Each finished run appends a record to results/SCALE/records.jsonl. A run with a record of the same
+config is not repeated. report.py makes tables and pictures from the records alone.
 """
 
 from __future__ import annotations
@@ -17,62 +17,62 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import records
 import report
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from rows import ROWS, canonical, config_file, load, options
 
 from refinepose_mm.benchmark.measure import device_name
 from refinepose_mm.complexity import count
 
-HERE = Path(__file__).resolve().parent
-ROWS = sorted(path.stem for path in (HERE / 'configs').glob('*.py'))
 SCALES = ('cpu', 'cpu_long', 'gpu')
-# What a result depends on; paths and hooks are left out.
+# The parts of a config that a result depends on: no paths, no hooks.
 DECISIVE = ('model', 'train_pipeline', 'val_pipeline', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
 
 
-def load(row: str, scale: str) -> Config:
-    """The config of a row at a scale."""
-    os.environ['STUDY_SCALE'] = scale
-    return Config.fromfile(HERE / f'configs/{row}.py')
-
-
 def fingerprint(config: Config) -> str:
-    """Changes when something changes that a result depends on."""
+    """A hash of the parts of a config that a result depends on."""
     decisive = {key: config[key] for key in DECISIVE}
     decisive['batch_size'] = config.train_dataloader.batch_size
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def is_done(row: str, seed: int, scale: str, results: Path) -> bool:
-    """Whether there is a record of this run, from the config as it is now."""
-    path = results / f'{row}_seed{seed}.json'
-    return path.is_file() and (
-        json.loads(path.read_text())['fingerprint'] == fingerprint(load(row, scale)))
+def missing(rows: Sequence[str], seeds: Sequence[int], scale: str,
+            done: Sequence[dict]) -> list[tuple[str, int]]:
+    """Rows and seeds that have no record of the config as it is now, seed by seed."""
+    recorded = {(record['row'], record['seed'], record['fingerprint']) for record in done}
+    fingerprints = {row: fingerprint(load(row, scale)) for row in rows}
+    return [(row, seed) for seed, row in itertools.product(seeds, rows)
+            if (row, seed, fingerprints[row]) not in recorded]
 
 
 def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
-    """Train in a process of its own, as a user would; returns the work directory.
+    """Train with `mim train` in a process of its own; returns the work directory.
 
     Raises:
-        RuntimeError: If the training fails; names its log, or the weights that are missing.
+        RuntimeError: If the training fails or pretrained weights are missing; names the log or
+            the weights.
     """
     config = load(row, args.scale)
     pretrained = config.model.backbone.init_cfg
     if pretrained and not Path(pretrained.checkpoint).is_file():
         raise RuntimeError(f'{row}, seed {seed}: starts from {pretrained.checkpoint}, which is not '
                            'there; put a trained checkpoint of vitpose_classic in its place')
-    # A changed config starts anew instead of resuming what no longer fits.
+    # A changed config gets a new folder: its old checkpoints do not fit.
     work_dir = args.work_dir / args.scale / f'{row}_seed{seed}_{fingerprint(config)}'
     work_dir.mkdir(parents=True, exist_ok=True)
     command = [
-        Path(sys.executable).parent / 'mim', 'train', 'mmpose', HERE / f'configs/{row}.py',
+        Path(sys.executable).parent / 'mim', 'train', 'mmpose', config_file(row),
         '--gpus', str(int(args.scale == 'gpu')), '--work-dir', work_dir, '--resume', 'auto',
-        '--cfg-options', f'randomness.seed={seed}']
+        '--cfg-options', f'randomness.seed={seed}',
+        *(f'{key}={value}' for key, value in options(row).items())]
     environment = dict(os.environ, STUDY_SCALE=args.scale, OMP_NUM_THREADS=str(threads))
     log = work_dir / 'output.txt'
     with log.open('a') as output:
@@ -83,8 +83,8 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     return work_dir
 
 
-def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
-    """What is kept of a finished run, from MMEngine's logs."""
+def make_record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
+    """The record of a finished run, from MMEngine's logs."""
     config = load(row, scale)
     lines = [json.loads(line) for log in sorted(work_dir.glob('*/vis_data/scalars.json'))
              for line in log.read_text().splitlines()]
@@ -107,14 +107,15 @@ def record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--scale', choices=SCALES, default='cpu')
-    parser.add_argument('--rows', nargs='+', choices=ROWS, default=ROWS, metavar='ROW',
-                        help=f'default: all, which are {", ".join(ROWS)}')
+    parser.add_argument('--rows', nargs='+', type=canonical, choices=ROWS, default=ROWS,
+                        metavar='ROW', help=f'default: all: {", ".join(ROWS)}')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
     parser.add_argument('--jobs', type=int, default=1,
-                        help='runs at a time; they share the CPU threads')
+                        help='runs at a time, which share the CPU threads')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/real_photo_study'))
-    parser.add_argument('--results', type=Path, default=HERE / 'results')
+    parser.add_argument('--results', type=Path, default=report.RESULTS)
     args = parser.parse_args()
+    MMLogger.get_current_instance().setLevel('WARNING')  # no line for each variable of a config
     if args.scale == 'gpu' and not torch.cuda.is_available():
         sys.exit('error: --scale gpu needs a CUDA device, and torch finds none')
     annotations = Path(load(args.rows[0], args.scale).val_evaluator[-1].ann_file)
@@ -123,18 +124,18 @@ def main() -> None:
 
     results = args.results / args.scale
     results.mkdir(parents=True, exist_ok=True)
-    pending = [(row, seed) for seed, row in itertools.product(args.seeds, args.rows)
-               if not is_done(row, seed, args.scale, results)]
+    file = results / records.RECORDS
+    pending = missing(args.rows, args.seeds, args.scale, records.read(file))
     print(f'{len(args.seeds) * len(args.rows) - len(pending)} runs are done, {len(pending)} to do')
     threads = max(1, torch.get_num_threads() // args.jobs)
 
     def one(row: str, seed: int) -> str:
         started = time.time()
         work_dir = train(row, seed, args, threads)
-        result = record(row, seed, args.scale, work_dir, threads)
-        (results / f'{row}_seed{seed}.json').write_text(json.dumps(result, indent=1))
-        last = list(result['metrics'].values())[-1]
-        return (f'{row}, seed {seed}: {report.HEADLINE} {last[report.HEADLINE]:.3f}, '
+        result = make_record(row, seed, args.scale, work_dir, threads)
+        records.append(file, result)
+        score, = records.final([result])
+        return (f'{row}, seed {seed}: {records.METRICS[records.HEADLINE]} {score:.1f} %, '
                 f'{(time.time() - started) / 60:.1f} min')
 
     failed = []
@@ -146,7 +147,8 @@ def main() -> None:
             except RuntimeError as error:  # the others go on
                 failed.append(error)
                 print(f'[{number}/{len(pending)}] {error}', flush=True)
-    report.write(results)
+    if records.read(file):
+        report.write(args.results)
     if failed:
         sys.exit(f'error: {len(failed)} of {len(pending)} runs failed')
 

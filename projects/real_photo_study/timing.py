@@ -1,9 +1,9 @@
-"""Time a training step of every row, in turns and in one process, into results/SCALE/timing.json.
+"""Time a training step of every row in one process, into results/SCALE/timing.json.
 
     LSPET_ROOT=/data/lspet python projects/real_photo_study/timing.py --scale cpu --threads 1
 
-Runs of the study share a machine with each other and may come from several; their own times cannot
-be compared.
+Rows take turns. The times of the training runs cannot be compared: they share a machine with each
+other, and not all ran on the same one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Callable
 
 import report
+import rows
 import run
 import torch
 from mmengine.config import Config
@@ -28,7 +29,7 @@ from refinepose_mm.benchmark.measure import compare, device_name
 
 
 def make_step(config: Config, batch: dict, device: torch.device) -> Callable[[], object]:
-    """A training step of a config's model on a batch that is already loaded."""
+    """A training step of a config's model on a loaded batch."""
     model = MODELS.build(config.model).to(device).train()
     optimizer = build_optim_wrapper(model, config.optim_wrapper)
     return lambda: model.train_step(batch, optimizer)
@@ -39,12 +40,12 @@ def main() -> None:
     parser.add_argument('--scale', choices=run.SCALES, default='cpu')
     parser.add_argument('--rounds', type=int, default=10)
     parser.add_argument('--threads', type=int, default=1, help='CPU threads')
-    parser.add_argument('--results', type=Path, default=run.HERE / 'results')
+    parser.add_argument('--results', type=Path, default=report.RESULTS)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     device = torch.device('cuda' if args.scale == 'gpu' else 'cpu')
-    configs = {row: run.load(row, args.scale) for row in run.ROWS}
-    config = configs[run.ROWS[0]]
+    configs = {row: rows.load(row, args.scale) for row in rows.ROWS}
+    config = configs[rows.ROWS[0]]
     init_default_scope(config.default_scope)
     set_random_seed(0)
     batch = next(iter(Runner.build_dataloader(config.train_dataloader)))

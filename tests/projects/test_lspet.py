@@ -13,6 +13,7 @@ from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, METRICS
 from PIL import Image
 from scipy.io import savemat
+from toy_lspet import write_toy_lspet
 
 CONFIG = ROOT / 'projects/lspet/refinepose_vits_lspet.py'
 RIGHT_ANKLE, LEFT_ANKLE, HEAD_TOP = 0, 5, 13
@@ -76,14 +77,36 @@ def test_mistakes_of_the_download_are_named(tmp_path):
     assert 'joints for 4 images' in result.stderr and 'holds 3' in result.stderr
     savemat(tmp_path / 'lsp/joints.mat', dict(joints=np.ones((5, 3, 4))))
     assert 'got (5, 3, 4)' in convert(tmp_path / 'lsp', tmp_path / 'out').stderr
+    savemat(tmp_path / 'lsp/joints.mat', dict(other=np.ones((14, 3, 4))))
+    assert 'got (0,)' in convert(tmp_path / 'lsp', tmp_path / 'out').stderr
 
 
-def test_perfect_predictions_score_100_and_swapped_ankles_do_not(photos, monkeypatch):
-    monkeypatch.setenv('LSPET_ROOT', str(photos / 'lspet'))
+def test_a_target_with_the_images_of_another_source_is_refused(tmp_path):
+    for name in ('lsp', 'lspet'):
+        write_original(tmp_path / name, np.full((14, 3, 4), 50.))
+    assert convert(tmp_path / 'lsp', tmp_path / 'out', '--val', 1).returncode == 0
+    written = (tmp_path / 'out/lspet_train.json').read_text()
+    assert convert(tmp_path / 'lsp', tmp_path / 'out', '--val', 1).returncode == 0  # the same
+    result = convert(tmp_path / 'lspet', tmp_path / 'out', '--val', 2)
+    assert result.returncode == 1 and 'out/train exists and is not' in result.stderr
+    assert (tmp_path / 'out/lspet_train.json').read_text() == written
+
+
+@pytest.fixture(params=['toy people', 'photos'])
+def lspet_root(request, tmp_path):
+    """A folder for LSPET_ROOT: of toy people, and of the real photos where they are at hand."""
+    if request.param == 'photos':
+        return request.getfixturevalue('photos') / 'lspet'
+    write_toy_lspet(tmp_path, train=1, val=40)
+    return tmp_path
+
+
+def test_perfect_predictions_score_100_and_swapped_ankles_do_not(lspet_root, monkeypatch):
+    monkeypatch.setenv('LSPET_ROOT', str(lspet_root))
     config = Config.fromfile(CONFIG)
     init_default_scope('mmpose')
     dataset = DATASETS.build(config.val_dataloader.dataset)
-    assert len(dataset) == 500
+    assert len(dataset) == len(json.loads((lspet_root / 'lspet_val.json').read_text())['annotations'])
     samples = [dataset[i]['data_samples'] for i in range(40)]
 
     def score(change=lambda keypoints: keypoints):
@@ -111,10 +134,10 @@ def test_perfect_predictions_score_100_and_swapped_ankles_do_not(photos, monkeyp
 
 
 def test_other_photos_are_evaluated_by_path(monkeypatch):
-    monkeypatch.setenv('LSPET_VAL', 'elsewhere/other.json')
-    monkeypatch.setenv('LSPET_VAL_IMAGES', 'elsewhere/photos')
+    monkeypatch.setenv('LSPET_VAL', 'default/other.json')
+    monkeypatch.setenv('LSPET_VAL_IMAGES', 'default/photos')
     config = Config.fromfile(CONFIG)
-    assert config.test_dataloader.dataset.ann_file == 'elsewhere/other.json'
-    assert config.test_dataloader.dataset.data_prefix.img == 'elsewhere/photos'
-    assert config.test_evaluator[-1].ann_file == 'elsewhere/other.json'
+    assert config.test_dataloader.dataset.ann_file == 'default/other.json'
+    assert config.test_dataloader.dataset.data_prefix.img == 'default/photos'
+    assert config.test_evaluator[-1].ann_file == 'default/other.json'
     assert config.train_dataloader.dataset.ann_file == 'lspet_train.json'

@@ -1,11 +1,15 @@
 """LSP-Extended: 14 joints, one person per photo, 256x192; see README.md one folder up.
 
-LSPET_ROOT is the folder with lspet_train.json, lspet_val.json, train/ and val/. Other photos are
-validated on with LSPET_VAL, the path of their annotations, and LSPET_VAL_IMAGES, their folder.
+LSPET_ROOT is the folder with lspet_train.json, lspet_val.json, train/ and val/. To validate on
+other photos, set LSPET_VAL to the path of their annotations and LSPET_VAL_IMAGES to their folder.
 """
 data_root = '{{$LSPET_ROOT:data/lspet/}}'
-val_annotations = '{{$LSPET_VAL:default}}'.replace('default', f'{data_root}/lspet_val.json')
-val_images = '{{$LSPET_VAL_IMAGES:default}}'.replace('default', f'{data_root}/val/')
+val_annotations = '{{$LSPET_VAL:default}}'
+if val_annotations == 'default':
+    val_annotations = f'{data_root}/lspet_val.json'
+val_images = '{{$LSPET_VAL_IMAGES:default}}'
+if val_images == 'default':
+    val_images = f'{data_root}/val/'
 dataset_type = 'CocoDataset'
 data_mode = 'topdown'
 metainfo = dict(from_file='{{fileDirname}}/../metainfo.py')
@@ -56,8 +60,8 @@ val_dataloader = dict(
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
 
-# Normalised by the longer side of the box. MMPose's 'torso' is the distance of joints 4 and 5,
-# which is JHMDB's torso, but here a shin.
+# PCK is normalised by the longer side of the box. MMPose's norm_item='torso' is the distance
+# between joints 4 and 5: the torso in JHMDB, a shin here.
 val_evaluator = [
     dict(type='PCKAccuracy', thr=.2, norm_item='bbox', prefix='bbox@0.2'),
     dict(type='PCKAccuracy', thr=.1, norm_item='bbox', prefix='bbox@0.1'),

@@ -21,12 +21,12 @@ train_dataloader = dict(batch_size=32, num_workers=0, dataset=dict(pipeline=trai
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
 
-# The best of four rates for ViTPose; for RefinePose one seed of three breaks down at 1e-2: rows
-# *_lr_* of the table.
+# The best of four rates for ViTPose. At 1e-2 the loss of one RefinePose seed of three jumps: rows
+# *@lr=* of the table.
 optim_wrapper = dict(optimizer=dict(lr=5e-3))
 train_cfg = dict(by_epoch=True, max_epochs=12, val_interval=2)
 param_scheduler = [
-    # Too short for some seeds, as it turned out (column jumps); most records were made with it.
+    # Too short for some seeds (column jumps of the table); most records were made with it.
     dict(type='LinearLR', begin=0, end=200, start_factor=.01, by_epoch=False),
     dict(type='CosineAnnealingLR', eta_min=0, by_epoch=True, convert_to_iter_based=True),
 ]

@@ -1,4 +1,4 @@
-"""Three times the epochs of the cpu scale and a warm-up of 500 steps: what holds then?"""
+"""Three times the epochs of the cpu scale and a warm-up of 500 steps."""
 _base_ = './cpu.py'
 
 train_cfg = dict(max_epochs=36, val_interval=6)

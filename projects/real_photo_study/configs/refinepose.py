@@ -1,2 +1,2 @@
-"""RefinePose as the paper has it: both in the stem, `repeat` decoder, identity shortcuts."""
+"""RefinePose as in the paper: convolution and pooling in the stem, identity shortcuts."""
 _base_ = '../_base_/{{$STUDY_SCALE:cpu}}.py'

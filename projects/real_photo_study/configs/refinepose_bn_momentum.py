@@ -1,4 +1,4 @@
-"""Running statistics over some 50 batches of 32 instead of 10."""
+"""BatchNorm averages its running statistics over about 50 batches instead of 10."""
 _base_ = './refinepose.py'
 
 norm_cfg = dict(type='BN', momentum=.02)

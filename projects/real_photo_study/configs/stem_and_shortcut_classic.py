@@ -1,4 +1,4 @@
-"""RefinePose's stem and shortcuts with ViTPose's classic head: what the decoder adds."""
+"""RefinePose's stem and shortcuts with ViTPose's classic head."""
 _base_ = './vitpose_classic.py'
 
 model = dict(backbone=dict(

@@ -1,4 +1,4 @@
-"""RefinePose's stem and shortcuts with ViTPose's simple head: decoder_bilinear plus one ReLU."""
+"""RefinePose's stem and shortcuts with ViTPose's simple head, which has one ReLU."""
 _base_ = './vitpose_simple.py'
 
 model = dict(backbone=dict(

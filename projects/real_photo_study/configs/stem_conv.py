@@ -1,4 +1,4 @@
-"""Table 3, row 1: downsampling by convolution alone; the decoder then only interpolates."""
+"""Table 3, row 1: convolution alone; without pool positions the decoder only interpolates."""
 _base_ = '../_base_/{{$STUDY_SCALE:cpu}}.py'
 
 model = dict(

@@ -1,8 +1,8 @@
-"""ViTPose with its classic head; two deconvolutions, as wide as 256 allows beside the tokens."""
+"""ViTPose with its classic head: two deconvolutions, 256 wide, or as wide as narrower tokens."""
 _base_ = '../_base_/{{$STUDY_SCALE:cpu}}.py'
 
 width = min(256, _base_.model.head.in_channels)
-# MMPose's head cannot turn bf16 heatmaps to numpy; ours is the same in float32.
+# MMPose's head cannot turn bf16 heatmaps into numpy arrays; ours returns float32.
 in_bf16 = _base_.optim_wrapper.get('type') == 'AmpOptimWrapper'
 model = dict(
     backbone=dict(stem=dict(type='PatchEmbedding'), shortcut='none'),

@@ -2,7 +2,7 @@
 _base_ = './vitpose_classic.py'
 
 model = dict(
-    # Of the backbone's PoseFeatures it takes the map, which is the second field.
+    # The map is the second field of the backbone's PoseFeatures.
     neck=dict(type='FeatureMapProcessor', select_index=1, scale_factor=4., apply_relu=True),
     head=dict(
         deconv_out_channels=[],

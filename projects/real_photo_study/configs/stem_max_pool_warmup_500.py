@@ -1,5 +1,0 @@
-"""stem_max_pool with a warm-up of 500 steps, as ViTPose has it: 200 are too few for some seeds."""
-_base_ = './stem_max_pool.py'
-
-param_scheduler = _base_.param_scheduler
-param_scheduler[0]['end'] = 500

@@ -1,4 +1,0 @@
-"""vitpose_classic at a learning rate of 1e-2."""
-_base_ = './vitpose_classic.py'
-
-optim_wrapper = dict(optimizer=dict(lr=1e-2))
