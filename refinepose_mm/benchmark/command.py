@@ -21,6 +21,7 @@ from typing import Callable
 import torch
 
 from ..complexity import count
+from ..deploy.config import usable_device
 from ..deploy.formats import TARGETS, require
 from ..deploy.quantize import PACKAGES as QUANTIZE_PACKAGES
 from ..engine import keep_memory
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--arch', default='base', choices=ARCHS)
     parser.add_argument('--img-size', nargs='+', type=_size, default=[(256, 192)], metavar='HxW',
                         help='input sizes in pixels; default: 256x192')
-    parser.add_argument('--batch', nargs='+', type=int, default=[1, 8], help='persons at a time')
+    parser.add_argument('--batch', nargs='+', type=_count, default=[1, 8], help='persons at a time')
     parser.add_argument(
         '--task', nargs='+', choices=(*MODEL_TASKS, 'decode'), default=['forward'],
         help='forward: heatmaps; predict: with flip test and decoding; train: a whole step, with '
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--dtype', nargs='+', choices=DTYPES, default=['fp32'])
     parser.add_argument('--engine', nargs='+', choices=ENGINES, default=['eager', 'deploy'],
                         help='eager; deploy: after deploy(); or the engine of an exported file')
-    parser.add_argument('--rounds', type=int, default=10, help='timed rounds; median is taken')
-    parser.add_argument('--threads', type=int, help='CPU threads; default: torch\'s own choice')
+    parser.add_argument('--rounds', type=_count, default=10, help='timed rounds; median is taken')
+    parser.add_argument('--threads', type=_count, help='CPU threads; default: torch\'s own choice')
     parser.add_argument('--keep-memory', action='store_true',
                         help='as KeepMemoryHook does in trainings on CPUs, for all models alike')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('--keep-memory needs glibc')
     if args.threads:
         torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
+    device = usable_device(args.device)
     machine = dict(device=device_name(device), threads=torch.get_num_threads(),
                    keep_memory=args.keep_memory,
                    torch=torch.__version__, date=datetime.date.today().isoformat())
@@ -146,6 +147,13 @@ def _import_mmpretrain() -> None:
     except ImportError as error:
         raise ImportError(f'{" and ".join(PEERS)} need mmpretrain ({error}): '
                           'pip install --no-deps mmpretrain==1.2.0 einops') from None
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'expected a number from 1, got {text}')
+    return number
 
 
 def _size(text: str) -> tuple[int, int]:

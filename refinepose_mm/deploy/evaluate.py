@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
+from .config import DECODER, TEST_DATA, load_config
 from .formats import is_exported, load_exported
 from .network import load_weights
 
@@ -56,7 +56,7 @@ def exported_config(config: Config, path: str | Path, precision: str = 'f32',
                       trust=trust),
         head=dict(type='HeatmapHead', in_channels=keypoints, out_channels=keypoints,
                   deconv_out_channels=None, final_layer=None, decoder=config.model.head.decoder),
-        test_cfg=config.model.test_cfg)
+        test_cfg=config.model.get('test_cfg'))
     return config
 
 
@@ -78,10 +78,10 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
             :class:`ExportedHeatmaps`.
     """
     exported = is_exported(weights)
+    load_config(config, 'test_evaluator', TEST_DATA, *([DECODER] if exported else []))
     config = exported_config(config, weights, precision, trust) if exported else config.copy()
     config.work_dir = work_dir
     config.load_from, config.resume, config.launcher = None, False, 'none'
-    init_default_scope(config.default_scope)
     runner = Runner.from_cfg(config)
     if not exported:
         load_weights(runner.model, weights)  # all of them; MMEngine only logs what does not fit
@@ -101,13 +101,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print the metrics."""
-    for path in (args.config, args.weights):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} not found')
+    config = load_config(args.config, 'test_evaluator', TEST_DATA)
+    if not Path(args.weights).is_file():
+        raise FileNotFoundError(f'{args.weights} not found')
     if args.precision != 'f32' and not is_exported(args.weights):
         raise ValueError(f'--precision {args.precision} is for OpenVINO files (.xml), got '
                          f'{args.weights}')
-    metrics = evaluate(Config.fromfile(args.config), args.weights, args.precision, args.work_dir,
+    metrics = evaluate(config, args.weights, args.precision, args.work_dir,
                        args.trust)
     for name, value in metrics.items():
         print(f'{name}: {value:.6f}')

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from ..files import refuse_inputs, replacing, require_folder
+from .config import DECODER, load_config
 from .fold import fold
 from .formats import INPUT, OPSET, OUTPUTS, TARGETS, require, target_of
 from .network import InferenceNetwork, load_model
@@ -71,9 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say how far the file is from the model."""
-    for path in (args.config, args.checkpoint):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} not found')
+    config = load_config(args.config, DECODER)
+    if not Path(args.checkpoint).is_file():
+        raise FileNotFoundError(f'{args.checkpoint} not found')
     require(TARGETS[args.format].packages)
     suffix = TARGETS[args.format].suffix
     output = Path(args.output or Path(args.checkpoint).with_suffix(suffix))
@@ -81,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--output for {args.format} must end in {suffix}, got {output}')
     refuse_inputs(output, [args.config, args.checkpoint])
     require_folder(output)
-    model = load_model(args.config, args.checkpoint)
+    model = load_model(config, args.checkpoint)
     differences = export(model, output, args.decode)
     width, height = model.head.decoder.input_size
     print(f'wrote {output}: input {INPUT} (batch, 3, {height}, {width}), float32, 0 to 255, BGR'

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint
 from ..codecs import decode_udp
+from .config import load_config, usable_device
 
 
 class InferenceNetwork(nn.Module):
@@ -63,10 +64,12 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     """Build the model of a config with the weights of a checkpoint, all of them.
 
     Raises:
-        FileNotFoundError: If the checkpoint does not exist.
-        ValueError: If it is broken, or not of this model.
+        FileNotFoundError: If config or checkpoint do not exist.
+        ValueError: If one of them is broken, the checkpoint is not of this model, or the device
+            cannot be used.
     """
-    model = init_model(config, device=device)
+    config = load_config(config)
+    model = init_model(config, device=str(usable_device(device)))
     load_weights(model, checkpoint)
     return model
 

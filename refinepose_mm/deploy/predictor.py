@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor
 
+from .config import DECODER, TEST_DATA, load_config, usable_device
 from .fold import deploy
 from .formats import is_exported, load_exported
 from .network import InferenceNetwork, load_model
@@ -68,7 +68,8 @@ class BatchPredictor:
     GPU crops are uploaded once; flip test, network and decoding stay there.
 
     Args:
-        config: Config of the model; it also says how persons are cropped.
+        config: Config of the model; it also says how persons are cropped, and its codec, any of
+            MMPose's for heatmaps, decodes them.
         weights: A checkpoint, or a file that ``refinepose export`` wrote.
         batch_size: Most persons that go through the network at once.
         flip_test: Average with the mirrored image. This needs heatmaps, so no file that was
@@ -78,18 +79,17 @@ class BatchPredictor:
 
     Raises:
         FileNotFoundError: If config or weights do not exist.
-        ValueError: For a batch size below 1, or an impossible flip test.
+        ValueError: For a batch size below 1, an impossible flip test, a config without codec or
+            test data, broken weights, or a device that this machine lacks.
     """
 
     def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
                  flip_test: bool | None = None, device: str = 'cpu', trust: bool = False):
-        for path in (config, weights):
-            if not Path(path).is_file():
-                raise FileNotFoundError(f'{path} not found')
+        config = load_config(config, DECODER, TEST_DATA)
+        if not Path(weights).is_file():
+            raise FileNotFoundError(f'{weights} not found')
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
-        config = Config.fromfile(config)
-        init_default_scope(config.default_scope)
         self.batch_size = batch_size
         dataset = config.test_dataloader.dataset
         self.crop = Compose([t for t in dataset.pipeline if t.type in PER_PERSON])
@@ -99,7 +99,7 @@ class BatchPredictor:
         if is_exported(weights):
             self.device, self.engine = torch.device('cpu'), _exported_engine(weights, trust)
         else:
-            self.device = torch.device(device)
+            self.device = usable_device(device)
             self.engine = _checkpoint_engine(config, weights, device)
         width, height = self.codec.input_size
         outputs = self.engine(torch.zeros(1, 3, height, width, device=self.device))
@@ -107,10 +107,14 @@ class BatchPredictor:
         if flip_test and not self.gives_heatmaps:
             raise ValueError(f'{weights} outputs keypoints, but a flip test needs heatmaps; export '
                              'it without --decode, or use flip_test=False')
+        test_cfg = config.model.get('test_cfg') or {}
+        if test_cfg.get('flip_mode', 'heatmap') != 'heatmap':
+            raise ValueError("BatchPredictor averages heatmaps, so model.test_cfg.flip_mode must "
+                             f"be 'heatmap', got {test_cfg['flip_mode']!r}")
         if flip_test is None:
-            flip_test = self.gives_heatmaps and config.model.test_cfg.get('flip_test', False)
+            flip_test = self.gives_heatmaps and test_cfg.get('flip_test', False)
         self.flip_test = flip_test
-        self.shift_heatmap = config.model.test_cfg.get('shift_heatmap', False)
+        self.shift_heatmap = test_cfg.get('shift_heatmap', False)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
         """Find the keypoints of every person.
@@ -180,14 +184,22 @@ class BatchPredictor:
         inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2)
         images = torch.from_numpy(inputs).to(self.device).float().contiguous()
         if self.gives_heatmaps:
-            found = self.codec.batch_decode(self.heatmaps(images))
-            keypoints, scores = (np.concatenate(parts) for parts in found)
+            keypoints, scores = self._decode(self.heatmaps(images))
         else:
             keypoints, scores = (output.numpy() for output in self.engine(images))
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
                            for name in ('input_center', 'input_scale'))
         keypoints = (keypoints / self.codec.input_size - .5) * scales + centers
         return list(zip(keypoints, scores))
+
+    def _decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (B, K, 2) in pixels of the crops, and scores (B, K), by any heatmap codec."""
+        if self.codec.support_batch_decoding:
+            found = self.codec.batch_decode(heatmaps)
+        else:
+            found = zip(*map(self.codec.decode, heatmaps.float().cpu().numpy()))
+        keypoints, scores = (np.concatenate(list(parts)) for parts in found)
+        return keypoints, scores
 
     def heatmaps(self, images: Tensor) -> Tensor:
         """Heatmaps of crops, averaged with those of their mirror images if there is a flip test.

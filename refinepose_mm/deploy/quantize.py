@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..files import refuse_inputs, replacing, require_folder
+from .config import TEST_DATA, TRAIN_DATA, load_config
 from .formats import require
 
 PACKAGES = ('openvino', 'nncf')
@@ -23,7 +23,7 @@ def calibration_images(config: Config, count: int) -> list[np.ndarray]:
     Raises:
         FileNotFoundError: If the training data are not there.
     """
-    init_default_scope(config.default_scope)
+    load_config(config, TRAIN_DATA, TEST_DATA)
     dataset = DATASETS.build(dict(config.train_dataloader.dataset,
                                   pipeline=config.test_dataloader.dataset.pipeline))
     chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
@@ -79,15 +79,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Quantise, and say what to do next."""
-    for path in (args.config, args.file):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} not found')
+    config = load_config(args.config, TRAIN_DATA, TEST_DATA)
+    if not Path(args.file).is_file():
+        raise FileNotFoundError(f'{args.file} not found')
     if args.persons < 1:
         raise ValueError(f'--persons must be at least 1, got {args.persons}')
     require(PACKAGES)
     output = args.output or str(Path(args.file).with_suffix('')) + '_int8.xml'
     refuse_inputs(output, [args.config, args.file])
     require_folder(output)
-    quantize(args.file, output, calibration_images(Config.fromfile(args.config), args.persons))
+    quantize(args.file, output, calibration_images(config, args.persons))
     print(f'wrote {output}\nWhat it costs: refinepose test {args.config} {output}')
     return 0

@@ -205,5 +205,7 @@ def resize_pos_embed(pos_embed: Tensor, from_grid: tuple[int, int],
 
 
 def _check_image_size(height: int, width: int) -> None:
+    if min(height, width) < PATCH_SIZE:
+        raise ValueError(f'input must be at least {PATCH_SIZE}x{PATCH_SIZE}, got {height}x{width}')
     if height % PATCH_SIZE or width % PATCH_SIZE:
         raise ValueError(f'input must be divisible by {PATCH_SIZE}, got {height}x{width}')

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmpose.apis import inference_topdown, init_model
 from peaks import give_peaks
 
@@ -72,7 +73,54 @@ def test_an_exported_file_stands_in(trained, scene, tmp_path, suffix, decode):
             BatchPredictor(config, path, flip_test=True, trust=True)
 
 
-def test_nobody_is_nobody(trained, scene):
+@pytest.mark.parametrize('codec', ['UDPHeatmap', 'MSRAHeatmap'])
+def test_any_heatmap_codec_of_mmpose_decodes(trained, scene, tmp_path, codec):
+    path, checkpoint, model = trained
+    config = Config.fromfile(path)
+    config.model.head.decoder.type = codec
+    config.dump(tmp_path / 'config.py')
+    found = BatchPredictor(tmp_path / 'config.py', checkpoint, batch_size=3)(*scene)
+    other = init_model(config, str(checkpoint), device='cpu')
+    expected = inference_topdown(other, *scene)
+    for ours, theirs in zip(found.keypoints, expected):
+        np.testing.assert_allclose(ours, theirs.pred_instances.keypoints[0], atol=1e-2)
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda c: c.model.head.pop('decoder'), 'has no model.head.decoder'),
+    (lambda c: c.pop('test_dataloader'), 'has no test_dataloader.dataset'),
+    (lambda c: c.pop('model'), 'has no model'),
+    (lambda c: c.model.test_cfg.update(flip_mode='combine'), "must be 'heatmap', got 'combine'"),
+])
+def test_configs_that_lack_something_are_refused(trained, tmp_path, change, message):
+    path, checkpoint, _ = trained
+    config = Config.fromfile(path)
+    change(config)
+    config.dump(tmp_path / 'config.py')
+    with pytest.raises(ValueError, match=message):
+        BatchPredictor(tmp_path / 'config.py', checkpoint)
+
+
+def test_a_config_without_a_scope_is_mmposes(trained, scene, tmp_path):
+    config = Config.fromfile(trained[0])
+    config.pop('default_scope')
+    config.dump(tmp_path / 'config.py')
+    assert len(BatchPredictor(tmp_path / 'config.py', trained[1])(*scene).scores) == 7
+
+
+@pytest.mark.parametrize('device', ['gpu', '', 'cuda:99'])
+def test_a_device_that_is_not_there_is_named(trained, device):
+    with pytest.raises(ValueError, match=f"device '{device}' cannot be used here"):
+        BatchPredictor(*trained[:2], device=device)
+
+
+def test_a_file_that_is_no_config_is_named(trained, tmp_path):
+    (tmp_path / 'config.py').write_text('import nothing_of_the_kind')
+    with pytest.raises(ValueError, match='config.py is not a config: .*nothing_of_the_kind'):
+        BatchPredictor(tmp_path / 'config.py', trained[1])
+
+
+def test_no_boxes_give_no_poses(trained, scene):
     poses = BatchPredictor(*trained[:2])(scene[0], np.zeros((0, 4)))
     assert poses.keypoints.shape == (0, 17, 2) and poses.scores.shape == (0, 17)
 
@@ -82,6 +130,9 @@ def test_nobody_is_nobody(trained, scene):
     (np.zeros((9, 9, 3)), [[0, 0, 9, 9]], 'float64'),
     (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9]], r'boxes must be \(N, 4\), got \(1, 3\)'),
     (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9, 9], [5, 5, 5, 9]], 'box 1 is empty.* 5, 5, 5, 9'),
+    (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9, np.nan]], 'box 0 is not finite.* 9, nan'),
+    (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9, np.inf]], 'box 0 is not finite.* 9, inf'),
+    (np.zeros((9, 9, 3), np.uint8), [[0, 0, 9, 1e30]], 'box 0 is beyond a million pixels'),
 ])
 def test_bad_input(trained, image, boxes, message):
     with pytest.raises(ValueError, match=message):
