@@ -1,4 +1,4 @@
-"""RefinePose-B on four data sets, as MPII's 16 joints: how Table 2's ViTPose rows were trained."""
+"""RefinePose-B on four data sets, as MPII's 16 joints; evaluated on MPII. Not in the paper."""
 _base_ = ['refinepose_vitb_mpii.py', '_base_/four_datasets.py']
 
 # (joint of the source, joint of MPII); the pelvis lies between the hips, the thorax between the
@@ -12,7 +12,7 @@ crowdpose_to_mpii = [(11, 0), (9, 1), (7, 2), (6, 3), (8, 4), (10, 5), ((6, 7), 
 
 # In this pipeline joints are 0-based already, as MPII's own become on the way in.
 train_pipeline = [step for step in _base_.train_pipeline if step.type != 'ZeroBasedJoints']
-to_mpii = dict(type='KeypointConverter', num_keypoints=16)
+to_mpii = dict(type='JointConverter', num_keypoints=16)
 train_dataloader = dict(dataset=dict(
     _delete_=True,
     type='CombinedDataset',

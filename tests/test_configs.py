@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 
 import modelindex
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
@@ -15,7 +17,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import InstanceData, PixelData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import KEYPOINT_CODECS, MODELS, TRANSFORMS
+from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from refinepose_mm.datasets import toy_people
@@ -32,38 +34,57 @@ INDEX.build_models_with_collections()
 PARAMETERS = {model.config: model.metadata.parameters for model in INDEX.models}
 
 
+# Of one person in every data set, in pixels; the names of joints that the sets share are equal.
+BODY = {name: (30. + 13 * i, 20. + 47 * i % 190) for i, name in enumerate([
+    'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder', 'right_shoulder',
+    'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist', 'left_hip', 'right_hip',
+    'left_knee', 'right_knee', 'left_ankle', 'right_ankle', 'head_top', 'neck', 'upper_neck',
+    'pelvis', 'thorax'])}
+SAME = dict(top_head='head_top')
+
+
+def joint_names(kind):
+    info = parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{kind}.py'))
+    names = [info['keypoint_id2name'][i] for i in range(info['num_keypoints'])]
+    return [SAME.get(name, name) for name in names]
+
+
 @pytest.fixture(scope='module')
-def roots(photos, tmp_path_factory):
-    """Data roots of all configs on real photos, and toy people, in the environment."""
-    tmp_path = tmp_path_factory.mktemp('data')
-    toy_people.generate(tmp_path / 'toy', num_train=2, num_val=1)
-    mpii_samples = photos / 'mmpose_samples/mpii'
-    coco = photos / 'coco_mini'
-    image = next((coco / 'train2017').iterdir())
-    # AI Challenger and CrowdPose name 14 joints in COCO's format.
-    made_up = dict(
-        images=[dict(id=1, file_name=image.name, height=100, width=100)],
-        categories=[dict(id=1, name='person')],
-        annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, bbox=[10, 10, 60, 80],
-                          area=4800, num_keypoints=14, keypoints=[40, 50, 2] * 14)])
-    for name, images, annotations in (
-            ('mpii', 'images', ['mpii_train', 'mpii_val']),
-            ('aic', 'ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902',
-             ['aic_train']),
-            ('crowdpose', 'images', ['mmpose_crowdpose_trainval'])):
-        root = tmp_path / name
-        (root / 'annotations').mkdir(parents=True)
-        (root / images).parent.mkdir(parents=True, exist_ok=True)
-        (root / images).symlink_to(mpii_samples if name == 'mpii' else coco / 'train2017')
-        for annotation in annotations:
-            (root / f'annotations/{annotation}.json').write_text(
-                (mpii_samples / 'test_mpii.json').read_text() if name == 'mpii'
-                else json.dumps(made_up))
+def roots(tmp_path_factory):
+    """Every data set with one person on one toy photo, and its root in the environment."""
+    root = tmp_path_factory.mktemp('data')
+    toy_people.generate(root / 'toy', num_train=2, num_val=1)
+    photo = next((root / 'toy/train').iterdir())
+    lspet = [joint[0] for joint in Config.fromfile(ROOT / 'projects/lspet/metainfo.py').joints]
+    folders = dict(
+        coco=('train2017', 'annotations/person_keypoints_train2017'),
+        aic=('ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902',
+             'annotations/aic_train'),
+        mpii=('images', 'annotations/mpii_train'),
+        crowdpose=('images', 'annotations/mmpose_crowdpose_trainval'),
+        lspet=('train', 'lspet_train'))
+    for kind, (images, annotations) in folders.items():
+        names = lspet if kind == 'lspet' else joint_names(kind)
+        (root / kind / images).mkdir(parents=True)
+        shutil.copy(photo, root / kind / images)
+        if kind == 'mpii':
+            joints = [[x + 1, y + 1] for x, y in map(BODY.get, names)]  # 1-based
+            content = [dict(image=photo.name, center=[150, 110], scale=1.2, joints=joints,
+                            joints_vis=[1] * len(names))]
+        else:
+            joints = [number for name in names for number in (*BODY[name], 2)]
+            content = dict(
+                images=[dict(id=1, file_name=photo.name, width=320, height=240)],
+                categories=[dict(id=1, name='person')],
+                annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, area=9000,
+                                  bbox=[20, 10, 290, 220], num_keypoints=len(names),
+                                  keypoints=joints)])
+        path = root / kind / f'{annotations}.json'
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(content))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('COCO_ROOT', str(coco))
-        patch.setenv('LSPET_ROOT', str(photos / 'lspet'))
-        for name in ('mpii', 'aic', 'crowdpose', 'toy'):
-            patch.setenv(f'{name.upper()}_ROOT', str(tmp_path / name))
+        for kind in (*folders, 'toy'):
+            patch.setenv(f'{kind.upper()}_ROOT', str(root / kind))
         yield
 
 
@@ -141,7 +162,7 @@ def test_every_parameter_is_used(path):
 
 
 @pytest.mark.parametrize('path', CONFIGS)
-def test_takes_a_training_step_on_photos(path, roots):
+def test_takes_a_training_step(path, roots):
     config = shrink(load(path))
     torch.manual_seed(0)
     model = MODELS.build(config.model)
@@ -158,39 +179,50 @@ def test_takes_a_training_step_on_photos(path, roots):
     assert not torch.equal(before, model.head.final_layer.weight)
 
 
-def test_joints_of_four_datasets_are_matched_by_name():
-    other_names = dict(top_head='head_top')
-    halves = dict(pelvis=('left_hip', 'right_hip'), thorax=('left_shoulder', 'right_shoulder'))
-    for target in ('coco', 'mpii'):
-        config = load(f'configs/refinepose_vitb_four_datasets_{target}.py')
-        dataset = config.train_dataloader.dataset
-        names = joint_names(target)
-        assert {d.type for d in dataset.datasets} == {
-            'CocoDataset', 'AicDataset', 'MpiiDataset', 'CrowdPoseDataset'}
-        for source in dataset.datasets:
-            converters = [t for t in source.get('pipeline', []) if t.type == 'KeypointConverter']
-            kind = source.type[:-len('Dataset')].lower()
-            assert len(converters) == (kind != target)
-            assert ('ZeroBasedJoints' in [t.type for t in source.get('pipeline', [])]) == (
-                kind == 'mpii')
-            for converter in converters:
-                assert converter.num_keypoints == len(names)
-                of_source = joint_names(kind)
-                for joint, becomes in converter.mapping:
-                    if isinstance(joint, (tuple, list)):
-                        assert {of_source[j] for j in joint} == set(halves[names[becomes]])
-                    else:
-                        name = of_source[joint]
-                        assert other_names.get(name, name) == names[becomes]
-                # Every joint that both know is used, but for the necks.
-                shared = {other_names.get(name, name) for name in of_source} & set(names)
-                matched = {names[becomes] for _, becomes in converter.mapping}
-                assert shared <= matched
+FOUR = [path for path in CONFIGS if 'four_datasets' in path]
+PARTS = ['coco', 'aic', 'mpii', 'crowdpose']
 
 
-def joint_names(dataset):
-    info = parse_pose_metainfo(dict(from_file=f'configs/_base_/datasets/{dataset}.py'))
-    return [info['keypoint_id2name'][i] for i in range(info['num_keypoints'])]
+@pytest.mark.parametrize('path', FOUR)
+def test_every_part_of_four_datasets_gives_samples(path, roots):
+    config = load(path)
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    assert dataset.lens == [1] * len(PARTS)
+    for seed in range(4):  # with and without a flip
+        np.random.seed(seed)
+        for index in range(len(dataset)):
+            heatmaps = dataset[index]['data_samples'].gt_fields.heatmaps
+            assert len(heatmaps) == config.model.head.out_channels and heatmaps.max() > .9
+
+
+@pytest.mark.parametrize('flipped', [False, True])
+@pytest.mark.parametrize('target', ['coco', 'mpii'])
+def test_joints_of_four_datasets_are_matched_by_name(target, flipped, roots):
+    config = load(f'configs/refinepose_vitb_four_datasets_{target}.py').train_dataloader.dataset
+    config.pipeline = [dict(type='LoadCompleteImage'),
+                       dict(type='RandomFlip', direction='horizontal', prob=float(flipped))]
+    dataset = DATASETS.build(config)
+    between = dict(pelvis=('left_hip', 'right_hip'), thorax=('left_shoulder', 'right_shoulder'))
+    assert len(dataset) == len(PARTS)
+    for number, part in enumerate(PARTS):
+        sample, found, expected = dataset[number], {}, {}
+        for index, name in enumerate(joint_names(target)):
+            if sample['keypoints_visible'][0, index].min() > 0:
+                found[name] = sample['keypoints'][0, index].tolist()
+            # A flip puts what was on the left of the person on the right.
+            there = mirrored(name) if flipped else name
+            sources = [there] if there in joint_names(part) else between.get(name, ())
+            if sources and set(sources) <= set(joint_names(part)):
+                x, y = np.mean([BODY[source] for source in sources], axis=0)
+                expected[name] = [319 - x if flipped else x, y]
+        assert found.keys() == expected.keys() and len(found) >= 12
+        for name in found:
+            assert found[name] == pytest.approx(expected[name]), (part, name)
+
+
+def mirrored(name):
+    side, _, rest = name.partition('_')
+    return {'left': f'right_{rest}', 'right': f'left_{rest}'}.get(side, name)
 
 
 def test_model_index_names_every_config_and_no_other():

@@ -6,7 +6,7 @@ COCO_BOXES can be the path of another detection file.
 testdev_root = '{{$COCO_ROOT:data/coco/}}'
 testdev_boxes = '{{$COCO_BOXES:AP_H_56}}'
 if testdev_boxes.lower() == 'gt':
-    raise ValueError('COCO_BOXES=gt: test-dev has no ground-truth boxes; unset COCO_BOXES, or set '
+    raise ValueError('COCO_BOXES=gt: test-dev has no ground-truth boxes; unset COCO_BOXES or set '
                      'it to the path of a detection file')
 if testdev_boxes.lower() == 'ap_h_56':  # the default, which is the name of val's detections
     testdev_boxes = (f'{testdev_root}/person_detection_results/'

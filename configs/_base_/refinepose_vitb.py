@@ -14,7 +14,8 @@ model = dict(
         # Identity shortcuts, the paper's, are the default: rows refinepose, refinepose_no_shortcut
         # and refinepose_gated of projects/real_photo_study show no difference, nor do the rows
         # pretrained* (one seed), whose encoder was trained in a ViTPose before.
-        # MAE weights as converted and hosted by OpenMMLab. To train from scratch:
+        # MAE weights as converted and hosted by OpenMMLab. To train from scratch, at the full rate
+        # in every layer:
         #   --cfg-options model.backbone.init_cfg=None
         init_cfg=dict(
             type='EncoderWeights',

@@ -1,5 +1,6 @@
-"""Data: image loading that names broken files, MPII's zero-based joints, and toy people."""
+"""Data: image loading that names broken files, joints of several data sets, and toy people."""
 
+from .joints import JointConverter
 from .transforms import LoadCompleteImage, ZeroBasedJoints
 
-__all__ = ['LoadCompleteImage', 'ZeroBasedJoints']
+__all__ = ['JointConverter', 'LoadCompleteImage', 'ZeroBasedJoints']

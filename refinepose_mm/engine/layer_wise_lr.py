@@ -7,6 +7,7 @@ full rate, so here the backbone tells the depth of each of its parameters.
 
 from __future__ import annotations
 
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -24,6 +25,11 @@ class LayerWiseLRConstructor(DefaultOptimWrapperConstructor):
     ``lr * layer_decay_rate ** (n - 1 - d)``; the backbone says both numbers in
     ``get_layer_depth(name)``. Everything else has the full rate. Norms, biases, gates and the
     position embedding have no weight decay.
+
+    The decay spares what pretraining has learned. A ShortcutViT with ``init_cfg=None`` starts from
+    scratch and has the full rate everywhere, whatever ``layer_decay_rate`` says; at 0.75 the first
+    of 12 blocks would learn at 0.03 of the rate. To fine-tune a whole checkpoint by ``load_from``,
+    leave the backbone's ``init_cfg`` as it is: the checkpoint is loaded later.
 
     Args:
         optim_wrapper_cfg: Config of the optimizer wrapper.
@@ -60,6 +66,10 @@ class LayerWiseLRConstructor(DefaultOptimWrapperConstructor):
         if not hasattr(model.backbone, 'get_layer_depth'):
             raise ValueError(f'{type(self).__name__} needs a backbone with get_layer_depth, such '
                              f'as ShortcutViT; got {type(model.backbone).__name__}')
+        self.from_scratch = getattr(model.backbone, 'further_init_cfg', True) is None
+        if self.from_scratch and self.layer_decay_rate < 1:
+            print_log(f'model.backbone.init_cfg is None: the encoder starts from scratch, so '
+                      f'layer_decay_rate={self.layer_decay_rate} is not applied', logger='current')
         names = [name for name, _ in model.named_parameters()]
         unmatched = [key for key in self.custom_keys if not any(key in name for name in names)]
         if unmatched:
@@ -85,7 +95,7 @@ class LayerWiseLRConstructor(DefaultOptimWrapperConstructor):
     def _scales(self, module: nn.Module, name: str, param: nn.Parameter) -> tuple[float, float]:
         """Factors of one parameter on the learning rate and on the weight decay."""
         lr_scale = 1.
-        if name.startswith('backbone.'):
+        if name.startswith('backbone.') and not self.from_scratch:
             depth, num_depths = module.backbone.get_layer_depth(name[len('backbone.'):])
             lr_scale = self.layer_decay_rate**(num_depths - 1 - depth)
         # One dimension: weights and biases of norms, biases of layers, gates.

@@ -3,14 +3,20 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmpose.registry import MODELS
 
+from refinepose_mm.engine import layer_wise_lr
 from refinepose_mm.recipes import refinepose, vitpose
 
 LR, DECAY = 5e-4, .1
 
 
-def model_of(config, arch):
+PRETRAINED = dict(type='EncoderWeights', checkpoint='vit.pth')  # named; nothing here reads it
+
+
+def model_of(recipe, arch, init_cfg=PRETRAINED):
+    config = recipe(arch, (256, 192))
+    config['backbone']['init_cfg'] = init_cfg
     with torch.device('meta'):
-        return MODELS.build(config(arch, (256, 192)))
+        return MODELS.build(config)
 
 
 def wrapper_of(model, **paramwise):
@@ -55,10 +61,23 @@ def test_pretrained_patch_embedding_decays_like_the_deepest_layer():
 
 def test_gates_learn_at_the_full_rate_without_decay():
     config = refinepose('base', (256, 192))
-    config['backbone']['shortcut'] = 'gated'
+    config['backbone'].update(shortcut='gated', init_cfg=PRETRAINED)
     with torch.device('meta'):
         model = MODELS.build(config)
     assert groups_by_name(wrapper_of(model, layer_decay_rate=.5))['backbone.gates'] == (1, 0)
+
+
+def test_from_scratch_every_layer_learns_at_the_full_rate(monkeypatch):
+    said = []
+    monkeypatch.setattr(layer_wise_lr, 'print_log', lambda message, **kwargs: said.append(message))
+    model = model_of(vitpose, 'base', init_cfg=None)
+    scales = groups_by_name(wrapper_of(model, layer_decay_rate=.75))
+    assert set(scales.values()) == {(1, 1), (1, 0)}
+    assert len(said) == 1 and 'init_cfg is None: the encoder starts from scratch' in said[0]
+    assert 'layer_decay_rate=0.75 is not applied' in said[0]
+    wrapper_of(model, layer_decay_rate=1.)
+    wrapper_of(model_of(vitpose, 'base'), layer_decay_rate=.75)
+    assert len(said) == 1
 
 
 def test_custom_keys_multiply_and_the_longest_wins():
