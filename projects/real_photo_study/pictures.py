@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from mmengine.config import Config
@@ -45,10 +46,10 @@ def load_crops(config: Config, count: int) -> list[dict]:
 
 
 def predict(name: str, predictor: BatchPredictor, crops: list[dict]) -> Prediction:
-    inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2).astype(np.float32)
-    heatmaps = predictor.heatmaps(inputs)
+    inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2)
+    heatmaps = predictor.heatmaps(torch.from_numpy(inputs).to(predictor.device).float())
     keypoints, _ = predictor.codec.batch_decode(heatmaps)
-    return Prediction(name, heatmaps.amax(1).numpy(), np.concatenate(keypoints))
+    return Prediction(name, heatmaps.amax(1).cpu().numpy(), np.concatenate(keypoints))
 
 
 def extent(heatmap: np.ndarray, image: np.ndarray) -> tuple[float, float, float, float]:

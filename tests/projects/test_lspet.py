@@ -107,7 +107,7 @@ def test_perfect_predictions_score_100_and_swapped_ankles_do_not(lspet_root, mon
     init_default_scope('mmpose')
     dataset = DATASETS.build(config.val_dataloader.dataset)
     annotations = json.loads((lspet_root / 'lspet_val.json').read_text())['annotations']
-    assert len(dataset) == len(annotations)
+    assert len(dataset) == len(annotations) >= 40
     samples = [dataset[i]['data_samples'] for i in range(40)]
 
     def score(change=lambda keypoints: keypoints):

@@ -375,6 +375,8 @@ def test_the_picture_page(lspet, monkeypatch, capsys):
         np.testing.assert_array_equal(axes.collections[0].get_offsets(), joints)
     for axes in (hot, overlay):
         assert np.array_equal(axes.images[-1].get_array(), predictions[0].heatmaps[1])
+        assert axes.images[-1].get_extent() == list(
+            pictures.extent(predictions[0].heatmaps[1], crops[1]['img']))
         assert axes.get_xlim() == (-.5, 95.5) and axes.get_ylim() == (95.5, -.5)
     assert len(detail.collections[-1].get_offsets()) == 1  # the cross
 

@@ -3,6 +3,8 @@
 LSPET_ROOT is the folder with lspet_train.json, lspet_val.json, train/ and val/. To validate on
 other photos, set LSPET_VAL to the path of their annotations and LSPET_VAL_IMAGES to their folder.
 """
+_base_ = '../../../configs/_base_/topdown.py'
+
 data_root = '{{$LSPET_ROOT:data/lspet/}}'
 val_annotations = '{{$LSPET_VAL:default}}'
 if val_annotations == 'default':
@@ -11,7 +13,6 @@ val_images = '{{$LSPET_VAL_IMAGES:default}}'
 if val_images == 'default':
     val_images = f'{data_root}/val/'
 dataset_type = 'CocoDataset'
-data_mode = 'topdown'
 metainfo = dict(from_file='{{fileDirname}}/../metainfo.py')
 codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 
@@ -34,12 +35,9 @@ val_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    worker_init_fn=dict(type='seed_worker'),
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_mode=data_mode,
         metainfo=metainfo,
         ann_file='lspet_train.json',
         data_prefix=dict(img='train/'),
@@ -47,16 +45,11 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=50,
     num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
         type=dataset_type,
-        data_mode=data_mode,
         metainfo=metainfo,
         ann_file=val_annotations,
         data_prefix=dict(img=val_images),
-        test_mode=True,
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
 

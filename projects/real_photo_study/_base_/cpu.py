@@ -10,13 +10,10 @@ model = dict(
         drop_path_rate=0.),
     head=dict(in_channels=96, decoder=codec))
 
-train_pipeline = _base_.train_pipeline
-val_pipeline = _base_.val_pipeline
-for step in train_pipeline + val_pipeline:
-    if step['type'] == 'TopdownAffine':
-        step['input_size'] = codec['input_size']
-    if step['type'] == 'GenerateTarget':
-        step['encoder'] = codec
+sizes = dict(
+    TopdownAffine=dict(input_size=codec['input_size']), GenerateTarget=dict(encoder=codec))
+train_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.train_pipeline]
+val_pipeline = [dict(step, **sizes.get(step.type, {})) for step in _base_.val_pipeline]
 train_dataloader = dict(batch_size=32, num_workers=0, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=val_pipeline))
 test_dataloader = val_dataloader
