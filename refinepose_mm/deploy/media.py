@@ -28,11 +28,14 @@ class Photos:
     Attributes:
         paths: The photos.
         count: How many there are.
+        skipped: Kind of problem that a photo is which cannot be read.
 
     Raises:
         FileNotFoundError: If the folder holds none.
         OSError: While reading, for each photo that cannot be decoded; names it.
     """
+
+    skipped = 'photos skipped'
 
     def __init__(self, source: Path):
         self.paths = [source] if source.is_file() else sorted(

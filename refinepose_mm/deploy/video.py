@@ -43,6 +43,8 @@ class Video:
 
     Attributes:
         source: The file.
+        paths: The file, in a list.
+        skipped: Kind of problem that an early end is.
         rate: Mean frames per second.
         time_base: Unit of the frames' times, in seconds.
         count: Number of frames as the container states or suggests it, None if it does not.
@@ -54,8 +56,10 @@ class Video:
             VP9 carry nothing by which damage within a frame could be seen.)
     """
 
+    skipped = 'videos that ended early'
+
     def __init__(self, source: Path):
-        self.source = source
+        self.source, self.paths = source, [source]
         with self._open() as container:
             stream = container.streams.best('video')
             if stream is None:
