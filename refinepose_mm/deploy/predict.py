@@ -3,226 +3,202 @@
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
-import cv2
-import mmcv
 import numpy as np
-from mmengine.structures import InstanceData
-from mmpose.structures import PoseDataSample
-from mmpose.visualization import PoseLocalVisualizer
+import torch
 from tqdm import tqdm
 
-from .predictor import BatchPredictor, Poses, Scene
-
-IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
-VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
-PREDICTIONS = 'predictions.json'
-
-
-class Photos:
-    """A photo, or those of a folder by name: pairs of file name and image.
-
-    Raises:
-        FileNotFoundError: If the folder holds none.
-        OSError: While reading, if a photo cannot be decoded; names it.
-    """
-
-    def __init__(self, source: Path):
-        self.paths = [source] if source.is_file() else sorted(
-            path for path in source.iterdir() if path.suffix.lower() in IMAGES)
-        if not self.paths:
-            raise FileNotFoundError(f'no photos ({", ".join(IMAGES)}) in {source}')
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        for path in self.paths:
-            image = cv2.imread(str(path))
-            if image is None:
-                raise OSError(f'{path} cannot be decoded as an image')
-            yield path.name, image
-
-    def writer(self, folder: Path) -> PhotoWriter:
-        return PhotoWriter(folder)
+from ..files import refuse_inputs, require_folder
+from .boxes import compare_names, read_boxes
+from .media import Painter, Photos, Video, open_source
+from .predictor import BatchPredictor, Scene
+from .results import LINES, PREDICTIONS, Results
+from .video import Frame
 
 
-class PhotoWriter:
-    """Drawn photos, under their own names."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def write(self, name: str, image: np.ndarray) -> None:
-        if not cv2.imwrite(str(self.folder / name), image):
-            raise OSError(f'{self.folder / name} cannot be written')
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
-class Video:
-    """The frames of a video: pairs of frame number, from '0', and image.
-
-    Raises:
-        OSError: If it cannot be read as a video.
-    """
-
-    def __init__(self, source: Path):
-        self.source = source
-        self.reader = mmcv.VideoReader(str(source))
-        if not self.reader.opened or not len(self.reader):
-            raise OSError(f'{source} cannot be read as a video')
-
-    def __len__(self) -> int:
-        return len(self.reader)
-
-    def __iter__(self) -> Iterator[tuple[str, np.ndarray]]:
-        for number, frame in enumerate(self.reader):
-            if frame is None:  # the container promised more frames than can be decoded
-                return
-            yield str(number), frame
-
-    def writer(self, folder: Path) -> VideoWriter:
-        return VideoWriter(folder / f'{self.source.stem}.mp4', self.reader.fps,
-                           self.reader.resolution)
-
-
-class VideoWriter:
-    """Drawn frames as an MPEG-4 video."""
-
-    def __init__(self, path: Path, fps: float, size: tuple[int, int]):
-        self.video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), fps, size)
-        if not self.video.isOpened():
-            raise OSError(f'{path} cannot be written: this OpenCV has no MPEG-4 encoder, or the '
-                          'folder refuses')
-
-    def write(self, name: str, image: np.ndarray) -> None:
-        self.video.write(image)
-
-    def close(self) -> None:
-        self.video.release()
-
-
-def open_source(source: Path) -> Photos | Video:
-    """Photos or a video, by the ending of the name.
-
-    Raises:
-        FileNotFoundError: If it does not exist.
-        ValueError: If the ending is none that is known.
-    """
-    if not source.exists():
-        raise FileNotFoundError(f'{source} not found')
-    if source.is_dir() or source.suffix.lower() in IMAGES:
-        return Photos(source)
-    if source.suffix.lower() in VIDEOS:
-        return Video(source)
-    raise ValueError(f'{source} must be a folder or end in one of {", ".join(IMAGES + VIDEOS)}')
-
-
-def read_boxes(path: Path | None) -> dict[str, list] | None:
-    """Boxes by file name or frame number, from json; None stands for whole images.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If it is not json, or no such table.
-    """
-    if path is None:
-        return None
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} not found')
-    try:
-        boxes = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f'{path} is not json: {error}') from None
-    if not isinstance(boxes, dict):
-        raise ValueError(f'{path} must map file names or frame numbers to lists of [left, top, '
-                         f'right, bottom], got a {type(boxes).__name__}')
-    return boxes
-
-
-class Painter:
-    """Draws skeletons with MMPose's visualizer.
+class Problems:
+    """What was not well: said at once, counted for the end.
 
     Args:
-        metainfo: Parsed meta information of the data set: names, links and colours.
-        threshold: Keypoints with a lower score are left out.
+        strict: Raise the first problem instead.
     """
 
-    def __init__(self, metainfo: dict, threshold: float):
-        self.threshold = threshold
-        self.visualizer = PoseLocalVisualizer()
-        self.visualizer.set_dataset_meta(metainfo)
+    def __init__(self, strict: bool):
+        self.strict = strict
+        self.counts: Counter[str] = Counter()
 
-    def __call__(self, image: np.ndarray, poses: Poses) -> np.ndarray:
-        """The image (H, W, 3), BGR, with all poses on it."""
-        # A point for every 150 pixels looks alike on thumbnails and on large photos.
-        self.visualizer.radius = max(2, round(max(image.shape) / 150))
-        self.visualizer.line_width = max(1, self.visualizer.radius // 2)
-        sample = PoseDataSample(pred_instances=InstanceData(
-            keypoints=poses.keypoints, keypoint_scores=poses.scores))
-        self.visualizer.add_datasample(
-            'poses', image[..., ::-1], sample, draw_gt=False, kpt_thr=self.threshold)
-        return np.ascontiguousarray(self.visualizer.get_image()[..., ::-1])
+    def add(self, kind: str, message: str, count: int = 1) -> None:
+        """Say a problem.
+
+        Raises:
+            ValueError: If strict.
+        """
+        if self.strict:
+            raise ValueError(message)
+        tqdm.write(f'refinepose predict: {message}', file=sys.stderr)
+        self.counts[kind] += count
+
+    def __str__(self) -> str:
+        return ', '.join(f'{kind}: {count}' for kind, count in self.counts.items())
 
 
 def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, list] | None,
-            folder: Path, threshold: float) -> dict[str, list[dict]]:
-    """Find, draw and write; what was found is written, too, also if a later image is broken.
+            folder: Path, threshold: float, problems: Problems) -> Results:
+    """Find, draw and write. Whatever ends it, what was found is written.
 
-    Returns:
-        For each photo or frame its persons: keypoints as [x, y] in pixels, and scores.
+    Args:
+        predictor: Finds the keypoints.
+        source: Photos or a video; what cannot be read of it is a problem.
+        boxes: Of each photo or frame; None stands for whole images.
+        folder: For drawings, ``predictions.jsonl`` and ``predictions.json``; made if missing.
+        threshold: Keypoints with a lower score are not drawn.
+        problems: Where they go. If strict, the first one ends the reading and is raised when the
+            images before it are done.
+
+    Raises:
+        OSError: If something cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    writer, painter = source.writer(folder), Painter(predictor.metainfo, threshold)
+    require_folder(folder / PREDICTIONS)
+    painter = Painter(predictor.metainfo, threshold)
+    times: dict[str, Fraction | None] = {}  # of the frames in the predictor
+    stopped: list[ValueError] = []
 
     def scenes() -> Iterator[Scene]:
-        for name, image in source:
-            whole = [[0, 0, image.shape[1], image.shape[0]]]
-            yield Scene(image, np.array(
-                whole if boxes is None else boxes.get(name, []), np.float32), name)
+        frames = iter(source)
+        while True:
+            try:
+                frame = next(frames)
+            except StopIteration:
+                return
+            except OSError as error:
+                try:
+                    problems.add(source.skipped, str(error))
+                except ValueError as strict:
+                    stopped.append(strict)
+                    return
+                continue
+            times[frame.name] = frame.time
+            whole = [[0, 0, frame.image.shape[1], frame.image.shape[0]]]
+            yield Scene(frame.image, np.array(
+                whole if boxes is None else boxes.get(frame.name, []), np.float32), frame.name)
 
-    found: dict[str, list[dict]] = {}
-    try:
-        for scene, poses in tqdm(predictor.stream(scenes()), total=len(source), unit='image'):
-            writer.write(scene.name, painter(scene.image, poses))
-            found[scene.name] = [dict(keypoints=keypoints.round(2).tolist(),
-                                scores=scores.round(4).tolist())
-                           for keypoints, scores in zip(*poses)]
-    finally:
-        writer.close()
-        (folder / PREDICTIONS).write_text(json.dumps(found))
-    return found
+    with closing(Results(folder)) as results, closing(source.writer(folder)) as writer:
+        for scene, poses in tqdm(predictor.stream(scenes()), total=source.count, unit='image'):
+            results.write(scene.name, poses)
+            writer.write(Frame(scene.name, painter(scene.image, poses), times.pop(scene.name)))
+    if stopped:
+        raise stopped[0]
+    return results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose predict`."""
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('weights', help='a checkpoint, or what `refinepose export` wrote')
-    parser.add_argument('source', type=Path, help='a photo, a folder of photos, or a video')
+    parser.add_argument('source', nargs='+', help='a photo, a folder of photos, or a video')
+    parser.add_argument('--config', help='config of the model')
+    parser.add_argument('--weights', help='a checkpoint, or what `refinepose export` wrote')
     parser.add_argument('--boxes', type=Path,
                         help='json: file names, or frame numbers from 0, and for each a list of '
                         '[left, top, right, bottom] in pixels; default: whole images')
     parser.add_argument('--output', type=Path, default=Path('predictions'),
-                        help='folder for drawn images and predictions.json; default: %(default)s')
+                        help=f'folder for drawn images, {LINES} (as they come) and {PREDICTIONS} '
+                        '(at the end); default: %(default)s')
     parser.add_argument('--batch-size', type=int, default=32, help='most persons at a time')
     parser.add_argument('--threshold', type=float, default=.3,
                         help='draw keypoints with at least this score; default: %(default)s')
     parser.add_argument('--device', default='cpu', help='for a checkpoint, such as cuda:0')
+    parser.add_argument('--trust', action='store_true',
+                        help='load a .pt2 file, which can execute code of its own')
+    parser.add_argument('--strict', action='store_true',
+                        help='stop at the first photo, frame or box that is not well; default: '
+                        'name it, leave it out, and exit with 1')
+
+
+def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
+    """Config, weights and source; CONFIG WEIGHTS SOURCE, of earlier versions, works, too.
+
+    Raises:
+        ValueError: For other words.
+    """
+    words = args.source
+    if len(words) == 3 and args.config is None and args.weights is None:
+        config, weights, source = words
+        print('refinepose predict: CONFIG WEIGHTS SOURCE is deprecated; write: refinepose predict '
+              f'{source} --config {config} --weights {weights}', file=sys.stderr)
+        return config, weights, Path(source)
+    if len(words) != 1 or args.config is None or args.weights is None:
+        raise ValueError('expected SOURCE --config CONFIG --weights WEIGHTS, got '
+                         f'{len(words)} x SOURCE, --config {args.config}, --weights '
+                         f'{args.weights}')
+    return args.config, args.weights, Path(words[0])
+
+
+def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: list[Path]) -> None:
+    """Refuse to write into the source's folder or onto any input, also through links.
+
+    Raises:
+        ValueError: If that would happen.
+        NotADirectoryError: If the folder is a file.
+    """
+    if folder.exists():
+        if not folder.is_dir():
+            raise NotADirectoryError(f'output {folder} is a file, expected a folder')
+        home = source if source.is_dir() else source.parent
+        if os.path.samefile(folder, home):
+            raise ValueError(f'output {folder} is the folder of the source; name another one')
+    identities = {(status.st_dev, status.st_ino): path
+                  for path in inputs if path.exists() for status in [path.stat()]}
+    for output in filter(Path.exists, outputs):
+        status = output.stat()
+        same = identities.get((status.st_dev, status.st_ino))
+        if same is not None:
+            refuse_inputs(output, [same])
+
+
+def _require_device(device: str) -> None:
+    """Try the device.
+
+    Raises:
+        ValueError: If it is none, or not on this machine.
+    """
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise ValueError(f'--device {device!r} cannot be used here: {cause}') from None
 
 
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
-    source, boxes = open_source(args.source), read_boxes(args.boxes)
-    predictor = BatchPredictor(args.config, args.weights, args.batch_size, device=args.device)
-    found = predict(predictor, source, boxes, args.output, args.threshold)
-    persons = sum(map(len, found.values()))
-    print(f'{persons} persons in {len(found)} images; drawings and {PREDICTIONS} are in '
-          f'{args.output}')
-    if not persons:
-        raise ValueError(f'no boxes in {args.boxes} fit the names in {args.source}, such as '
-                         f'{next(iter(found), "none")}')
-    return 0
+    config, weights, path = _grammar(args)
+    problems = Problems(args.strict)
+    source, boxes = open_source(path), read_boxes(args.boxes, problems.add)
+    written = [args.output / name for name in (PREDICTIONS, LINES)]
+    read = [Path(config), Path(weights), path, *source.paths, *filter(None, [args.boxes])]
+    _refuse_outputs(args.output, path, source.outputs(args.output) + written, read)
+    photos = isinstance(source, Photos)
+    if boxes is not None and photos:
+        compare_names(boxes, [photo.name for photo in source.paths], args.boxes, problems.add)
+    elif boxes is not None and not any(map(str.isdecimal, boxes)):
+        raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
+                         f'such as {next(iter(boxes), "none")}')
+    _require_device(args.device)
+    predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
+                               trust=args.trust)
+    results = predict(predictor, source, boxes, args.output, args.threshold, problems)
+    if not results.images:
+        raise ValueError(f'nothing of {path} could be read')
+    if boxes is not None and not photos and source.skipped not in problems.counts:
+        compare_names(boxes, list(map(str, range(results.images))), args.boxes, problems.add)
+    print(f'{results.persons} persons in {results.images} images; drawings, {PREDICTIONS} and '
+          f'{LINES} are in {args.output}')
+    if problems.counts:
+        print(f'refinepose predict: not everything was well: {problems}', file=sys.stderr)
+    return 1 if problems.counts else 0

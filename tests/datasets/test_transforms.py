@@ -1,6 +1,10 @@
+import json
+
 import cv2
 import numpy as np
 import pytest
+from mmpose.datasets import CocoDataset
+from mmpose.datasets.transforms import LoadImage
 
 from refinepose_mm.datasets import LoadCompleteImage, ZeroBasedJoints
 
@@ -13,12 +17,39 @@ def photo(tmp_path):
     return path
 
 
+@pytest.fixture
+def annotations(photo):
+    """A COCO-style json of two persons in the photo; a function that makes it."""
+    def write(**size):
+        path = photo.with_suffix('.json')
+        path.write_text(json.dumps(dict(
+            images=[dict(id=7, file_name=photo.name, **size)],
+            categories=[dict(id=1, name='person')],
+            annotations=[dict(id=number, image_id=7, category_id=1, iscrowd=0,
+                              area=800, bbox=[10, 10, 40, 40], num_keypoints=17,
+                              keypoints=[20, 20, 2] * 17)
+                         for number in (1, 2)])))
+        return str(path)
+    return write
+
+
 def test_loads_bgr_as_opencv_does(photo):
     results = LoadCompleteImage()(dict(img_path=str(photo)))
     expected = cv2.imread(str(photo)).astype(int)
-    assert results['img_shape'] == (60, 80)
+    assert results['img_shape'] == results['ori_shape'] == (60, 80)
+    assert results['img'].dtype == np.uint8
     # Two JPEG decoders may round differently, but not by more than a few grey levels.
     assert np.abs(results['img'].astype(int) - expected).max() <= 4
+    assert LoadCompleteImage(to_float32=True)(dict(img_path=str(photo)))['img'].dtype == np.float32
+
+
+def test_real_photos_are_what_mmpose_decodes_with_pillow(coco_mini):
+    paths = sorted(map(str, coco_mini.rglob('*.jpg')))
+    assert len(paths) == 58
+    reference = LoadImage(imdecode_backend='pillow')
+    for path in paths:
+        image = LoadCompleteImage()(dict(img_path=path))['img']
+        np.testing.assert_array_equal(image, reference(dict(img_path=path))['img'])
 
 
 def test_takes_an_array_as_mmpose_does():
@@ -37,10 +68,30 @@ def test_truncated_image_is_named(photo):
         LoadCompleteImage()(dict(img_path=str(photo)))
 
 
-def test_a_file_that_is_no_image_is_named(photo):
-    photo.write_bytes(b'not an image')
-    with pytest.raises(OSError, match='photo.jpg cannot be decoded: .*cannot identify'):
-        LoadCompleteImage()(dict(img_path=str(photo)))
+@pytest.mark.parametrize('data_mode, bbox_file', [
+    ('topdown', False), ('topdown', True), ('bottomup', False)])
+def test_an_image_of_another_size_than_the_annotated_one_is_refused(
+        photo, annotations, data_mode, bbox_file):
+    detections = photo.with_name('boxes.json')
+    detections.write_text(json.dumps(
+        [dict(image_id=7, category_id=1, bbox=[10, 10, 40, 40], score=.9)]))
+
+    def load(**size):
+        return CocoDataset(
+            annotations(**size), str(detections) if bbox_file else None, data_mode=data_mode,
+            data_prefix=dict(img=str(photo.parent)), test_mode=bbox_file,
+            pipeline=[LoadCompleteImage()])[0]
+
+    assert load(width=80, height=60)['img_shape'] == (60, 80)
+    with pytest.raises(ValueError, match=r'photo.jpg has 80x60 pixels, the annotation file says '
+                       '40x30: .*take the images that were annotated'):
+        load(width=40, height=30)
+    with pytest.raises(ValueError, match='says 60x80: .*turned by its EXIF orientation'):
+        load(width=60, height=80)
+
+
+def test_without_an_annotated_size_nothing_is_compared(photo):
+    assert LoadCompleteImage()(dict(img_path=str(photo), img_shape=None))['img_shape'] == (60, 80)
 
 
 def test_joints_move_by_one_pixel():

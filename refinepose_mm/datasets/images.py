@@ -1,0 +1,100 @@
+"""One reader for photos, for training, test, the inferencer and `refinepose predict`."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.fileio import exists, get
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 2**30  # OpenCV's limit, and so MMPose's: 3 GiB once decoded
+MAX_PIXELS_VARIABLE = 'REFINEPOSE_MAX_PIXELS'
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+
+_LOCK = threading.Lock()
+
+
+def read_image(path: str | Path, backend_args: dict | None = None) -> np.ndarray:
+    """Read a photo completely, upright, in 8 bits.
+
+    Pillow decodes, because it reports truncated files; OpenCV leaves their rest grey. Pixels are
+    those of ``cv2.imread``: 16 bits become 8 by OpenCV, and an alpha channel is dropped. Of
+    animations and pages the first is read.
+
+    Args:
+        path: A local file, or whatever mmengine's file backends read.
+        backend_args: Arguments of such a backend.
+
+    Returns:
+        (H, W, 3), uint8, BGR, turned as the EXIF orientation says.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it is empty, truncated, of an unknown format or of more pixels than allowed,
+            or if its pixels are float or 32-bit integers, whose range no file states. Names the
+            file and the cause.
+        ValueError: If ``REFINEPOSE_MAX_PIXELS`` is no positive integer.
+    """
+    path, limit = str(path), max_pixels()
+    try:
+        return _decode(get(path, backend_args), limit)
+    except Exception as error:  # Pillow's plugins raise OSError, SyntaxError, struct.error, ...
+        if not exists(path, backend_args):
+            raise FileNotFoundError(f'image file {path} does not exist') from None
+        cause = str(error) or type(error).__name__
+        raise OSError(f'image file {path} cannot be decoded: {cause}') from error
+
+
+def max_pixels() -> int:
+    """Most pixels that a photo may have: ``REFINEPOSE_MAX_PIXELS``, or 2**30.
+
+    Raises:
+        ValueError: If the variable is no positive integer.
+    """
+    text = os.environ.get(MAX_PIXELS_VARIABLE, str(MAX_PIXELS))
+    if not text.isdecimal() or not int(text):
+        raise ValueError(f'{MAX_PIXELS_VARIABLE} must be a positive integer, got {text!r}')
+    return int(text)
+
+
+def _decode(content: bytes, limit: int) -> np.ndarray:
+    if not content:
+        raise OSError('the file is empty')
+    image = _open(content)
+    if image.width * image.height > limit:
+        raise OSError(f'it has {image.width}x{image.height} pixels, more than {limit}; set '
+                      f'{MAX_PIXELS_VARIABLE} to allow more')
+    image.load()  # all of it: a truncated file ends here
+    if image.mode == 'F' or (image.mode == 'I' and image.format == 'TIFF'):
+        raise OSError('its pixels are float or 32-bit integers, of no stated range; convert it to '
+                      '8 or 16 bits')
+    if image.mode.startswith('I') or 16 in getattr(image, 'tag_v2', {}).get(BITS_PER_SAMPLE, ()):
+        # Pillow clips 16-bit grey to white, OpenCV scales it (and turns the image, too).
+        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+        if array is None:
+            raise OSError('OpenCV cannot read its 16-bit pixels')
+        return array
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode != 'RGB':
+        image = image.convert('RGB')
+    return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+
+
+def _open(content: bytes) -> Image.Image:
+    """Read the header; photos above Pillow's own limit are judged by ours."""
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError:
+        raise OSError('its format is unknown, or its header is damaged') from None
+    except Image.DecompressionBombError:
+        with _LOCK:  # the limit is a global of Pillow's
+            before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                return Image.open(io.BytesIO(content))
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
