@@ -4,19 +4,25 @@ JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Environments over .venv, one for each requirements/NAME.txt: what does not live together, or
+# belongs to no user's installation.
+ENVS := .venvs
+REPORTS := .reports
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test test-all test-slow lint docs clean
 help:
-	@echo "make demo   set up, draw toy people, train, test and infer (about five minutes)"
-	@echo "make test   set up and run the tests"
-	@echo "make setup  only build or update $(VENV)"
-	@echo "make lint   check style with ruff"
-	@echo "make clean  remove what these made, but never work_dirs, where your training is"
+	@echo "make demo      set up, draw toy people, train, test and infer (about five minutes)"
+	@echo "make test      set up and run the tests"
+	@echo "make test-all  run what it leaves out: slow tests, ONNX, OpenVINO, 8 bits, peers"
+	@echo "make lint      check style with ruff and types with mypy"
+	@echo "make docs      build the documentation site into build/docs"
+	@echo "make setup     only build or update $(VENV)"
+	@echo "make clean     remove what these made, but never work_dirs, where your training is"
 
 setup: $(STAMP)
 
 # The stamp is written last: an interrupted set-up is taken up again where pip left it.
-$(STAMP): requirements/torch.txt requirements/lock.txt setup.py
+$(STAMP): requirements/torch.txt requirements/lock.txt pyproject.toml setup.py
 	@echo "==> [1/4] virtual environment $(VENV)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || \
 		{ echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11"; exit 1; }
@@ -32,11 +38,43 @@ demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/refinepose demo
 
 # One thread per worker: more would fight over the cores.
+pytest = PATH="$(CURDIR)/$(1)/bin:$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 \
+	$(1)/bin/python -m pytest -n $(JOBS) --junitxml $(REPORTS)/$(2).xml
+
 test: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	@$(call pytest,$(VENV),test) $(ARGS)
+
+# What runs in each environment. A test that is skipped there and everywhere else fails the check.
+TESTS_export := tests/deploy tests/codecs tests/test_golden.py
+TESTS_peers_timm := tests/test_weights.py
+TESTS_peers_transformers := tests/projects/test_peers.py
+TESTS_peers_mmpretrain := tests/test_weights.py tests/test_benchmark.py
+PACKAGES := export peers_timm peers_transformers peers_mmpretrain
+
+test-all: test-slow $(PACKAGES:%=test-%)
+	@$(BIN)/python tests/check_skips.py $(REPORTS)/*.xml
+
+test-slow: setup
+	@echo "==> slow tests"
+	@$(call pytest,$(VENV),slow) -m slow
+
+$(PACKAGES:%=test-%): test-%: $(ENVS)/%/.installed
+	@echo "==> tests in $(ENVS)/$*"
+	@$(call pytest,$(ENVS)/$*,$*) $(TESTS_$*)
+
+$(ENVS)/peers_mmpretrain/.installed: PIP_FLAGS := --no-deps
+$(ENVS)/%/.installed: requirements/%.txt requirements/lock.txt requirements/layer.py $(STAMP)
+	@echo "==> environment $(@D)"
+	@$(BIN)/python requirements/layer.py $(@D)
+	@$(@D)/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -r requirements/$*.txt -c requirements/lock.txt
+	@touch $@
 
 lint: setup
 	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+docs: $(ENVS)/docs/.installed
+	@$(ENVS)/docs/bin/python -m mkdocs build --strict
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache data/toy
+	rm -rf $(VENV) $(ENVS) $(REPORTS) build *.egg-info .pytest_cache .ruff_cache .mypy_cache data/toy
