@@ -12,7 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ..files import refuse_inputs, require_folder
@@ -162,19 +161,6 @@ def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: lis
             refuse_inputs(output, [same])
 
 
-def _require_device(device: str) -> None:
-    """Try the device.
-
-    Raises:
-        ValueError: If it is none, or not on this machine.
-    """
-    try:
-        torch.zeros(1, device=device).cpu()
-    except (RuntimeError, AssertionError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise ValueError(f'--device {device!r} cannot be used here: {cause}') from None
-
-
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
     config, weights, path = _grammar(args)
@@ -189,7 +175,6 @@ def run(args: argparse.Namespace) -> int:
     elif boxes is not None and not any(map(str.isdecimal, boxes)):
         raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
                          f'such as {next(iter(boxes), "none")}')
-    _require_device(args.device)
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
                                trust=args.trust)
     results = predict(predictor, source, boxes, args.output, args.threshold, problems)

@@ -371,7 +371,7 @@ def test_boxes_are_never_overwritten(command, photos, tmp_path):
 def test_a_device_that_is_not_there_is_named(command, photos, tmp_path, device):
     code, lines = command(photos, '--device', device)
     assert code == 2 and len(lines) == 1
-    assert f'--device {device!r} cannot be used here: ' in lines[0]
+    assert f'device {device!r} cannot be used here: ' in lines[0]
     assert not (tmp_path / 'drawn').exists()
 
 
