@@ -117,6 +117,9 @@ def _page_of(target: str) -> str:
         return PAGES[target]
     if target.startswith('docs/'):
         return target.removeprefix('docs/')
+    if target.startswith(f'{PACKAGE}/') and target.endswith('.py'):
+        module = target.removesuffix('.py').removesuffix('/__init__').replace('/', '.')
+        return f'api/{module}.md'
     return f'source/{target}' if target.endswith(IMAGES) else f'source/{target}.md'
 
 
