@@ -1,4 +1,4 @@
-"""Docstrings as the site needs them: Sphinx's roles become links, its tables stay as typed."""
+"""Docstrings as the site needs them: Sphinx's roles become links, its tables Markdown's."""
 
 from __future__ import annotations
 
@@ -22,15 +22,28 @@ class Roles(griffe.Extension):
 
     def _visit(self, obj: griffe.Object) -> None:
         if obj.docstring:
-            text = TABLE.sub(self._as_typed, obj.docstring.value)
+            text = TABLE.sub(_table, obj.docstring.value)
             obj.docstring.value = ROLE.sub(lambda match: _link(obj, match), text)
         for member in obj.members.values():
             if not member.is_alias:
                 self._visit(member)
 
-    @staticmethod
-    def _as_typed(match: re.Match) -> str:
-        return f'```text\n{ROLE.sub(lambda role: role.group(2), match.group(0))}\n```'
+
+def _table(match: re.Match) -> str:
+    """Markdown's form of a table whose columns are as wide as the borders say."""
+    border, *lines = match.group(0).splitlines()
+    starts = [column.start() for column in re.finditer('=+', border)]
+    rows: list[list[str]] = []
+    for line in lines:
+        cells = [line[start:end].strip() for start, end in zip(starts, [*starts[1:], None])]
+        if line == border:
+            continue
+        if cells[0]:
+            rows.append(cells)
+        else:  # the row before goes on
+            rows[-1] = [f'{a} {b}'.strip() for a, b in zip(rows[-1], cells)]
+    rows.insert(1, ['---'] * len(starts))
+    return '\n'.join(f'| {" | ".join(row)} |' for row in rows)
 
 
 def _link(obj: griffe.Object, match: re.Match) -> str:
