@@ -109,7 +109,7 @@ def _target(source: str, link: str) -> str | None:
     readme = posixpath.join(path, 'README.md')
     if (ROOT / readme).is_file():
         return readme
-    return path if (ROOT / path).exists() else None
+    return path if not path.startswith('..') and (ROOT / path).exists() else None
 
 
 def _page_of(target: str) -> str:
