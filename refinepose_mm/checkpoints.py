@@ -142,9 +142,13 @@ def _read_pickle(path: Path) -> Checkpoint:
 
 
 def _is_plain(value: object) -> bool:
-    """Whether it is a tensor with numbers on the CPU, neither sparse nor meta nor quantised."""
+    """Whether it is a tensor on the CPU, not sparse or quantised, with a place for each number.
+
+    Without the last, a file of a few bytes could ask for any amount of memory.
+    """
     return (isinstance(value, Tensor) and value.device.type == 'cpu'
-            and value.layout == torch.strided and not value.is_quantized)
+            and value.layout == torch.strided and not value.is_quantized
+            and value.numel() * value.element_size() <= value.untyped_storage().nbytes())
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

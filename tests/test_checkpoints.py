@@ -54,8 +54,8 @@ def test_pickles_are_not_read_where_torch_cannot_do_it_safely(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize('value', [
-    {3: torch.ones(1)}, dict(a=torch.ones(1).to_sparse()), dict(a=torch.ones(1, device='meta'))],
-    ids=['number as a name', 'sparse', 'meta'])
+    {3: torch.ones(1)}, dict(a=torch.ones(1).to_sparse()), dict(a=torch.ones(1, device='meta')),
+    dict(a=torch.ones(1).expand(10**12))], ids=['number as a name', 'sparse', 'meta', 'bomb'])
 def test_tables_of_other_things_are_refused(tmp_path, value):
     torch.save(value, tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='no table of tensors'):
