@@ -42,6 +42,39 @@ def timm_names(prefix='', pos_rows=48, last_norm='norm', arch=ARCH) -> dict[str,
     return renamed
 
 
+HUGGING_FACE = {  # ours: theirs, in files and in the memory of transformers 5
+    'attn.q.': ('attention.attention.query.', 'attention.q_proj.'),
+    'attn.k.': ('attention.attention.key.', 'attention.k_proj.'),
+    'attn.v.': ('attention.attention.value.', 'attention.v_proj.'),
+    'attn.proj.': ('attention.output.dense.', 'attention.o_proj.'),
+    'ffn.layers.0.0.': ('intermediate.dense.', 'mlp.fc1.'),
+    'ffn.layers.1.': ('output.dense.', 'mlp.fc2.'),
+    '.ln1.': ('.layernorm_before.', '.layernorm_before.'),
+    '.ln2.': ('.layernorm_after.', '.layernorm_after.'),
+    'layers.': ('encoder.layer.', 'layers.'),
+    'pos_embed': ('embeddings.position_embeddings', 'embeddings.position_embeddings'),
+    'patch_embed.': ('embeddings.patch_embeddings.', 'embeddings.patch_embeddings.'),
+}
+
+
+def hugging_face_names(prefix='', pos_rows=48, in_memory=False, norms=None) -> dict[str, Tensor]:
+    """The same encoder as transformers names it; `norms` replaces the names of the LayerNorms."""
+    renamed = {}
+    for name, value in mmpretrain_names(pos_rows=pos_rows).items():
+        parts = {name: value}
+        if '.attn.qkv.' in name:
+            parts = {name.replace('qkv', letter): part
+                     for letter, part in zip('qkv', value.chunk(3))}
+        for part, value in parts.items():
+            part = 'layernorm' + part[3:] if part.startswith('ln1.') else part
+            for ours, theirs in HUGGING_FACE.items():
+                part = part.replace(ours, theirs[in_memory])
+            for theirs, other in (norms or {}).items():
+                part = part.replace(theirs, other)
+            renamed[prefix + part] = value
+    return renamed
+
+
 def reference(weights: dict[str, Tensor], image: Tensor, num_heads: int, padding: int) -> Tensor:
     """A plain ViT written out, without a class token, from weights with mmpretrain's names."""
     w = {name: value.double() for name, value in weights.items()}
