@@ -1,76 +1,195 @@
-"""Reading and writing checkpoint files: safe, atomic, local or by URL."""
+"""Reading and writing checkpoint files: safe, complete, local or by URL."""
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from urllib.error import URLError
-from urllib.parse import urlparse
+from typing import Any, NamedTuple
 
 import torch
-from mmengine.dist import barrier, is_main_process
-from mmengine.logging import print_log
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
+from .downloads import local_file
+from .files import replacing
+
 WRAPPERS = ('state_dict', 'model')  # of checkpoints that hold more than the weights
+# What a folder of Hugging Face holds, the preferred ones first; an index names several files.
+IN_FOLDER = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
+             'pytorch_model.bin.index.json')
+SAFE_TORCH = (2, 6)  # older weights-only readers execute code (CVE-2025-32434)
 
 
-def read_checkpoint(source: str) -> dict[str, Tensor]:
-    """Read the tensors of a .pth or .safetensors file, local or by URL.
+class Checkpoint(NamedTuple):
+    """What a checkpoint holds.
 
-    Pickles are read with ``weights_only=True``: nothing in them is executed.
+    Attributes:
+        tensors: The weights by name, on the CPU.
+        meta: What stands beside them: ``meta`` of a .pth file, the metadata of a .safetensors
+            file, and ``config.json`` of a folder under 'config'. Values are as untrusted as the
+            file: compare them, never execute them.
+    """
+
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+def read_checkpoint(source: str | Path) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint: see :func:`open_checkpoint`."""
+    return open_checkpoint(source).tensors
+
+
+def open_checkpoint(source: str | Path) -> Checkpoint:
+    """Read a .pth or .safetensors file, an index of several, or a folder of Hugging Face.
+
+    Pickles are read with ``weights_only=True``: nothing in them is executed. PyTorch 2.10 mended
+    a memory error of that reader (CVE-2026-24747): with an older one, read pickles of people
+    that you trust, or .safetensors files.
+
+    Args:
+        source: A path, or a URL of one file as :func:`~refinepose_mm.downloads.local_file` takes
+            it.
 
     Raises:
         OSError: If the file does not exist or cannot be downloaded.
         ValueError: If it is broken, or a pickle of more than weights.
     """
-    path = _local_file(source)
+    path = local_file(source)
+    meta = {}
+    if path.is_dir():
+        config = path / 'config.json'
+        if config.is_file():
+            meta['config'] = _read_json(config)
+        found = [path / name for name in IN_FOLDER if (path / name).is_file()]
+        if not found:
+            raise FileNotFoundError(f'folder {path} holds no checkpoint; expected one of '
+                                    f'{", ".join(IN_FOLDER)}')
+        path = found[0]
+    if path.suffix == '.json':
+        return Checkpoint(_read_shards(path), meta)
+    content = _read_safetensors(path) if path.suffix == '.safetensors' else _read_pickle(path)
+    return content._replace(meta={**content.meta, **meta})
+
+
+def write_checkpoint(output: str | Path, tensors: dict[str, Tensor], meta: dict[str, int | str],
+                     inputs: Iterable[str | Path] = ()) -> None:
+    """Write a checkpoint, complete or not at all; .safetensors if the name ends so, else .pth.
+
+    Args:
+        output: The file.
+        tensors: The weights by name.
+        meta: Numbers and words to keep beside them; text in .safetensors.
+        inputs: Files that the output must not be.
+
+    Raises:
+        ValueError: If the output is one of the inputs.
+        OSError: If the file cannot be written.
+    """
+    with replacing(output, inputs) as path:
+        try:
+            if path.suffix == '.safetensors':
+                tensors = {name: value.contiguous() for name, value in tensors.items()}
+                save_file(tensors, path, {name: str(value) for name, value in meta.items()})
+            else:
+                torch.save(dict(state_dict=tensors, meta=meta), path)
+        except (RuntimeError, SafetensorError) as error:  # a full disk, in words of their own
+            raise OSError(f'cannot write {output}, is the disk full? '
+                          f'({_first_line(error)})') from None
+
+
+def require_finite(tensors: dict[str, Tensor], source: str | Path) -> None:
+    """Check that no tensor holds NaN or infinite numbers.
+
+    Raises:
+        ValueError: If some do; names the first of them.
+    """
+    broken = [name for name, value in tensors.items()
+              if value.is_floating_point() and not torch.isfinite(value).all()]
+    if broken:
+        raise ValueError(f'{source} holds NaN or infinite numbers in {len(broken)} of '
+                         f'{len(tensors)} tensors: {", ".join(broken[:3])}'
+                         + (', ...' if broken[3:] else ''))
+
+
+def _read_pickle(path: Path) -> Checkpoint:
+    if torch.__version__ < SAFE_TORCH:
+        raise ValueError(f'{path} was not loaded: PyTorch {torch.__version__} cannot read .pth '
+                         'files safely; install 2.6 or later, or convert to .safetensors')
     try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location='cpu', weights_only=True)
+        content = torch.load(path, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError as error:
         asked_for = re.search(r'GLOBAL ([\w.]+)', str(error))
         reason = (f'it wants to load {asked_for.group(1)}, which is refused' if asked_for else
                   'it is no file of weights')
         raise ValueError(f'{path} was not loaded: {reason}') from None
-    except Exception as error:  # torch and safetensors raise many kinds for broken files
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(f'{path} is not a complete checkpoint: {first_line}') from None
+    except Exception as error:  # torch raises many kinds for broken files
+        raise ValueError(
+            f'{path} is not a complete checkpoint: {_first_line(error)}') from None
+    meta = content.get('meta') if isinstance(content, dict) else None
     for wrapper in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]
             break
     if not isinstance(content, dict) or not all(
-            isinstance(value, Tensor) for value in content.values()):
+            isinstance(name, str) and _is_plain(value) for name, value in content.items()):
         raise ValueError(f'{path} holds no table of tensors, nor one under '
                          f'{" or ".join(map(repr, WRAPPERS))}')
-    return dict(content)
+    return Checkpoint(dict(content), dict(meta) if isinstance(meta, dict) else {})
 
 
-def _local_file(source: str) -> Path:
-    """The path of a file, downloaded once if it is a URL."""
-    if urlparse(source).scheme not in ('http', 'https'):
-        path = Path(source)
-        if not path.is_file():
-            raise FileNotFoundError(f'checkpoint {path} not found')
-        return path
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / Path(urlparse(source).path).name
-    failure = None
-    if is_main_process() and not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        print_log(f'downloading {source} to {path}', logger='current')
-        try:
-            torch.hub.download_url_to_file(source, str(path))
-        except (URLError, OSError) as error:
-            failure = error
-    barrier()  # the other processes wait for the file
-    if not path.is_file():
-        raise OSError(f'cannot download {source}: {failure or "the main process failed"}. '
-                      'Put the file elsewhere and name it with '
-                      '--cfg-options model.backbone.init_cfg.checkpoint=PATH, or train from '
-                      'scratch with --cfg-options model.backbone.init_cfg=None')
-    return path
+def _is_plain(value: object) -> bool:
+    """Whether it is a tensor on the CPU, not sparse or quantised, with a place for each number.
+
+    Without the last, a file of a few bytes could ask for any amount of memory.
+    """
+    return (isinstance(value, Tensor) and value.device.type == 'cpu'
+            and value.layout == torch.strided and not value.is_quantized
+            and value.numel() * value.element_size() <= value.untyped_storage().nbytes())
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    try:
+        with safe_open(path, framework='pt') as file:
+            return Checkpoint({name: file.get_tensor(name) for name in file.keys()},
+                              file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f'{path} is not a complete checkpoint: {_first_line(error)}') from None
+
+
+def _read_shards(index: Path) -> dict[str, Tensor]:
+    """Read the tensors of the files that an index names."""
+    weight_map = _read_json(index).get('weight_map')
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise ValueError(f'{index} names no files: it has no table weight_map')
+    tensors = {}
+    for name in sorted(set(map(str, weight_map.values()))):
+        if not re.fullmatch(r'[\w.-]+\.(safetensors|bin)', name):  # in this folder only
+            raise ValueError(f'{index} names {name!r}; expected a .safetensors or .bin file '
+                             'of its folder')
+        shard = local_file(index.parent / name)
+        read = _read_safetensors if shard.suffix == '.safetensors' else _read_pickle
+        tensors.update(read(shard).tensors)
+    missing = [key for key in weight_map if key not in tensors]
+    if missing:
+        raise ValueError(f'{index} names {len(missing)} tensors that its files lack, such as '
+                         f'{missing[0]}')
+    return tensors
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f'{path} is no JSON: {_first_line(error)}') from None
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds no JSON object')
+    return content
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
