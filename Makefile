@@ -46,9 +46,9 @@ test: setup
 
 # What runs in each environment. A test that is skipped there and everywhere else fails the check.
 TESTS_export := tests/deploy tests/codecs tests/test_golden.py
-TESTS_peers_timm := tests/test_weights.py
-TESTS_peers_transformers := tests/projects/test_peers.py
-TESTS_peers_mmpretrain := tests/test_weights.py tests/test_benchmark.py
+TESTS_peers_timm := tests/weights
+TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
+TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
 PACKAGES := export peers_timm peers_transformers peers_mmpretrain
 
 test-all: test-slow $(PACKAGES:%=test-%)
