@@ -49,13 +49,21 @@ def _table(match: re.Match) -> str:
 def _link(obj: griffe.Object, match: re.Match) -> str:
     short, name = match.groups()
     shown = name.rsplit('.', 1)[-1] if short else name.lstrip('.')
-    if name.startswith('.'):  # Sphinx: relative to the module
-        path = f'{obj.module.path.rsplit(".", 1)[0]}{name}'
+    if name.startswith('.'):  # Sphinx: relative to the package
+        module = obj.module
+        path = f'{module.path if module.is_init_module else module.parent.path}{name}'
     else:
+        first, *rest = name.split('.')
         try:
-            path = obj.resolve(name.split('.')[0]) + name[len(name.split('.')[0]):]
+            path = '.'.join([obj.resolve(first), *rest])
         except griffe.NameResolutionError:
             path = name
-    # Other packages have no pages here.
-    return f'[`{shown}`][{path}]' if path.split('.')[0] == PACKAGE or '.' not in path else (
-        f'`{shown}`')
+    if '.' in path and path.split('.')[0] != PACKAGE:
+        return f'`{shown}`'  # other packages have no pages here
+    try:
+        target = obj.package[path.split('.')[1:]]
+        if not target.has_docstring:  # its module's page shows it in the source alone
+            path = target.module.path
+    except (KeyError, IndexError):
+        pass  # unknown: the strict build fails
+    return f'[`{shown}`][{path}]'
