@@ -242,6 +242,16 @@ def test_layer_scale_is_folded_into_the_layers_before_it():
                                                          'blocks.0.ls1.gamma']
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_loses_no_digits_in_products(dtype):
+    weights = {name: value.to(dtype) for name, value in timm_names().items()}
+    scale = torch.randn(32).to(dtype)
+    backbone = refinepose()
+    load_encoder(backbone, {**weights, 'blocks.0.ls1.gamma': scale}, 'file')
+    assert torch.equal(backbone.layers[0].attn.proj.bias,
+                       scale.float() * weights['blocks.0.attn.proj.bias'].float())
+
+
 def vitpose_plus(part=8):
     """Official ViTPose++: the last channels of each network come from one of six experts."""
     weights = weights_of(official_vitpose())
