@@ -17,7 +17,8 @@ from torch import Tensor
 from .downloads import local_file
 from .files import replacing
 
-WRAPPERS = ('state_dict', 'model')  # of checkpoints that hold more than the weights
+# Of checkpoints that hold more than the weights; the last two are what DINO and I-JEPA evaluate.
+WRAPPERS = ('state_dict', 'model', 'teacher', 'target_encoder')
 # What a folder of Hugging Face holds, the preferred ones first; an index names several files.
 IN_FOLDER = ('model.safetensors', 'model.safetensors.index.json', 'pytorch_model.bin',
              'pytorch_model.bin.index.json')

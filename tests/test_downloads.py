@@ -71,6 +71,7 @@ def server():
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, 'get_dir', lambda: str(tmp_path))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
     return tmp_path / 'checkpoints'
 
 

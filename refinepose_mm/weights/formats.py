@@ -84,11 +84,12 @@ class Format(NamedTuple):
     activation: str = ''
 
 
+OURS = 'RefinePose'
 TIMM_REST = (*TOKENS, 'decoder_', 'head.', 'head_dist.', 'fc_norm.', 'pre_logits.')
 HUGGING_FACE_REST = (*HUGGING_FACE_TOKENS, 'classifier.', 'cls_classifier.',
                      'distillation_classifier.', 'pooler.', 'decoder.')
 FORMATS = (
-    Format('RefinePose', ('patch_embed.conv7x7.weight', ), {}, ('head.', ), {**TINY, **HEADS},
+    Format(OURS, ('patch_embed.conv7x7.weight', ), {}, ('head.', ), {**TINY, **HEADS},
            prefixes=('backbone.', )),
     # Classifiers of mmpretrain have these names too, and a class token: DeiT-S has 6 heads.
     Format('MMPose ViTPose', ('layers.0.ln1.weight', ), {}, POSE_HEADS, {**TINY, **SMALL_HAS_12},
@@ -106,7 +107,7 @@ FORMATS = (
     Format('official MAE with decoder', ('decoder_blocks.0.norm1.weight', ), TIMM_NAMES,
            TIMM_REST, HEADS),
     Format('official MAE or timm ViT', ('blocks.0.norm1.weight', ), TIMM_NAMES, TIMM_REST,
-           SMALL_HAS_6),
+           SMALL_HAS_6, prefixes=('', 'backbone.')),
     Format('Hugging Face VitPose', ('encoder.layer.0.layernorm_before.weight', ),
            HUGGING_FACE_NAMES, POSE_HEADS, SMALL_HAS_12, prefixes=('backbone.', ),
            add_class_row=True, eps=1e-12, padding=2),

@@ -14,7 +14,7 @@ from ..checkpoints import open_checkpoint, require_finite
 from ..models.patch_embedding import PatchEmbedding
 from ..models.shortcut_vit import ShortcutViT
 from .conversion import CLASS_TOKENS, REGISTERS, Encoder, convert
-from .formats import Format, recognise, summary, unwrap
+from .formats import OURS, Format, recognise, summary, unwrap
 from .heads import Heads, find_heads
 
 STEM = 'patch_embed.'
@@ -55,7 +55,9 @@ class Report(NamedTuple):
                 lines.append(f'  {title:<12} {len(keys)} tensors: {summary(keys)}')
         lines += [f'  differs      {difference}' for difference in self.differences]
         if not self.differences:
-            lines.append('  the same function as the source, if that is a plain ViT with GELU')
+            condition = ('its shortcuts are the same' if self.format == OURS else
+                         'it is a plain ViT with GELU')
+            lines.append(f'  the same function as the source, if {condition}')
         return '\n'.join(lines)
 
 
@@ -176,7 +178,7 @@ def _differences(backbone: ShortcutViT, found: Format, encoder: Encoder,
         if padding != found.padding:
             differences.append(f'the patch embedding pads by {padding} pixels, the source by '
                                f'{found.padding}')
-    if backbone.shortcut == 'identity' and found.name != 'RefinePose':
+    if backbone.shortcut == 'identity' and found.name != OURS:
         differences.append("the source has no shortcuts around groups of blocks; 'gated' ones "
                            'start without effect')
     left = [key for key in encoder.left_out if key.endswith((*CLASS_TOKENS, *REGISTERS))]

@@ -18,7 +18,12 @@ from mmpose.registry import MODELS
 from safetensors.torch import save_file
 
 from refinepose_mm import weights as package
-from refinepose_mm.checkpoints import open_checkpoint, read_checkpoint, write_checkpoint
+from refinepose_mm.checkpoints import (
+    WRAPPERS,
+    open_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from refinepose_mm.cli import main
 from refinepose_mm.models import ShortcutViT
 from refinepose_mm.models.shortcut_vit import resize_pos_embed
@@ -84,6 +89,15 @@ def moco():
                             'module.predictor.0.weight': torch.randn(4, 4)})
 
 
+def dino():
+    return dict(teacher={**timm_names('backbone.', pos_rows=197), 'backbone.cls_token': token(),
+                         'head.mlp.0.weight': torch.randn(8, 32)}, student={}, epoch=3)
+
+
+def ijepa():
+    return dict(encoder={}, predictor={}, target_encoder=timm_names('module.', pos_rows=196))
+
+
 def hf_vitpose():
     return {**hugging_face_names('backbone.', pos_rows=49),
             'head.deconv1.weight': torch.randn(32, 8, 4, 4)}
@@ -120,6 +134,7 @@ FORMATS = dict(official_mae=('official MAE with decoder', official_mae),
                official_vitpose=('official ViTPose', official_vitpose),
                timm_vit=(MAE_OR_TIMM, timm_vit), timm_distilled=(MAE_OR_TIMM, timm_distilled),
                timm_siglip=('timm SigLIP', timm_siglip), moco=('MoCo-v3', moco),
+               dino=(MAE_OR_TIMM, dino), ijepa=(MAE_OR_TIMM, ijepa),
                hf_vitpose=('Hugging Face VitPose', hf_vitpose),
                hf_vit=('Hugging Face ViT', hf_vit), hf_mae=('Hugging Face ViT', hf_mae),
                hf_vit_in_memory=('Hugging Face ViT', hf_vit_in_memory),
@@ -127,7 +142,7 @@ FORMATS = dict(official_mae=('official MAE with decoder', official_mae),
 
 
 def weights_of(checkpoint):
-    return checkpoint.get('model') or checkpoint.get('state_dict') or checkpoint
+    return next((checkpoint[name] for name in WRAPPERS if name in checkpoint), checkpoint)
 
 
 def saved(tmp_path, checkpoint, suffix='.pth'):
@@ -227,6 +242,16 @@ def test_layer_scale_is_folded_into_the_layers_before_it():
                                                          'blocks.0.ls1.gamma']
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_loses_no_digits_in_products(dtype):
+    weights = {name: value.to(dtype) for name, value in timm_names().items()}
+    scale = torch.randn(32).to(dtype)
+    backbone = refinepose()
+    load_encoder(backbone, {**weights, 'blocks.0.ls1.gamma': scale}, 'file')
+    assert torch.equal(backbone.layers[0].attn.proj.bias,
+                       scale.float() * weights['blocks.0.attn.proj.bias'].float())
+
+
 def vitpose_plus(part=8):
     """Official ViTPose++: the last channels of each network come from one of six experts."""
     weights = weights_of(official_vitpose())
@@ -285,6 +310,7 @@ def test_a_refinepose_checkpoint_brings_its_stem(tmp_path):
     report = load_encoder(target, read_checkpoint(path), path)
     assert report.format == 'RefinePose'
     assert report.left_out == ['head.final_layer.bias'] and not report.fresh
+    assert str(report).endswith('the same function as the source, if its shortcuts are the same')
     for name, value in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], value), name
 
@@ -292,7 +318,9 @@ def test_a_refinepose_checkpoint_brings_its_stem(tmp_path):
 def test_gates_start_fresh_and_keep_the_pretrained_function():
     plain, gated = refinepose(**PLAIN), refinepose(stem=PLAIN['stem'], shortcut='gated')
     for backbone in (plain, gated):
-        assert not load_encoder(backbone, weights_of(mmpose_vitpose()), 'file').differences
+        report = load_encoder(backbone, weights_of(mmpose_vitpose()), 'file')
+        assert str(report).endswith('the same function as the source, if it is a plain ViT with '
+                                    'GELU')
     images = torch.randn(1, 3, *IMAGE_SIZE)
     torch.testing.assert_close(gated.eval()(images)[-1], plain.eval()(images)[-1])
 
