@@ -84,7 +84,9 @@ def test_gradients_are_those_of_the_union_batch(tmp_path):
 
 def step_with_sharded_optimizer(rank, folder):
     config = Config.fromfile(ROOT / 'configs/refinepose_vith_coco_zero.py')
-    config.model.backbone.update(arch=ARCH, img_size=SIZE, init_cfg=None, drop_path_rate=0.)
+    config.model.backbone.update(arch=ARCH, img_size=SIZE, drop_path_rate=0.)
+    # In place of MAE's weights; from scratch the learning rates would not decay.
+    config.model.backbone.init_cfg = dict(type='Constant', layer='LayerNorm', val=1.)
     config.model.head.in_channels = 32
     torch.manual_seed(0)
     model = MODELS.build(config.model)
