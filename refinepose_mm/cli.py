@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,9 @@ def main(argv: list[str] | None = None) -> int:
                     command.add_arguments(subparser)
             args = parser.parse_args(argv)
             return command.run(args)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print(f'refinepose {chosen}: interrupted', file=sys.stderr)
         return 128 + signal.SIGINT

@@ -9,8 +9,8 @@ from conftest import ROOT
 
 PACKAGE = ROOT / 'refinepose_mm'
 # From the ground up; a room may import from those before it, and within itself without circles.
-LAYERS = ['version', 'files', 'compat', 'ops', 'engine', 'models', 'codecs', 'datasets',
-          'checkpoints', 'weights', 'recipes', 'complexity', 'doctor', 'demo', 'deploy',
+LAYERS = ['version', 'files', 'pickles', 'compat', 'ops', 'engine', 'models', 'codecs',
+          'datasets', 'downloads', 'checkpoints', 'weights', 'recipes', 'complexity', 'doctor', 'demo', 'deploy',
           'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
 
 

@@ -11,13 +11,12 @@ class JointConverter(KeypointConverter):
     """KeypointConverter whose mapping may hold pairs, for the parts of a CombinedDataset.
 
     A pair of source joints gives the point between them. MMPose's KeypointConverter then also
-    rewrites ``flip_indices`` of the source, writes beyond its end if the mapping is longer than
-    the source has joints, and raises an IndexError. What it writes is lost anyhow: CombinedDataset
-    puts the target's ``flip_indices`` in its place. So they are removed before.
+    rewrites the source's ``flip_indices`` and raises an IndexError if the mapping is longer than
+    the source has joints. CombinedDataset replaces ``flip_indices`` by the target's afterwards, so
+    this transform removes them first.
 
-    Args:
-        num_keypoints: Joints of the target.
-        mapping: Pairs (source joint, target joint); a source joint is an index or two indices.
+    Arguments are KeypointConverter's: ``num_keypoints`` of the target, and ``mapping``, pairs
+    (source joint, target joint), where a source joint is an index or two indices.
     """
 
     def transform(self, results: dict) -> dict:

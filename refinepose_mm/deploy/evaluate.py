@@ -23,7 +23,8 @@ class ExportedHeatmaps(nn.Module):
 
     Args:
         path: A file that ``refinepose export`` wrote without ``--decode``.
-        precision, trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
+        precision: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
+        trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
 
     Shapes: images (B, 3, H, W), 0 to 255, BGR -> one map (B, K, H/4, W/4).
 

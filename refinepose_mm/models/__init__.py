@@ -1,20 +1,21 @@
 """The paper as modules, each in a file of its own, and the baseline that it compares with.
 
-=====================  ==========================  =============================================
-step                   shape (base, 256x192)       where
-=====================  ==========================  =============================================
+=====================  ======================  =================================================
+step                   shape (base, 256x192)   where
+=====================  ======================  =================================================
 image                  B, 3, 256, 192
-stem, block 1          B, D/8, 128, 96             ``gradual_embedding`` (Eq. 9)
-stem, blocks 2 to 4    B, D/4 .. D, 64x48 .. 16x12  ``gradual_embedding`` (Eq. 7, 10); the poolings
-                                                   of blocks 3 and 4 leave *positions*
-token map              B, D, 16, 12                ``gradual_embedding`` (FinalConv, Eq. 5)
-tokens                 B, 192, D                   ``shortcut_vit`` (Eq. 6)
-3 groups of 4 blocks   B, 192, D                   ``shortcut_vit``: ``x + group(x)`` (sec. 3.3)
-feature map            B, D, 16, 12                ``features`` (travels with the positions)
-head, step 1           B, D, 32, 24                ``fusion_head`` (Eq. 11, positions of block 4)
-head, step 2           B, D, 64, 48                ``fusion_head`` (Eq. 11, positions of block 3)
-heatmaps               B, K, 64, 48                ``fusion_head`` (Eq. 13)
-=====================  ==========================  =============================================
+stem, block 1          B, D/8, 128, 96         ``gradual_embedding`` (Eq. 9)
+stem, block 2          B, D/4, 64, 48          ``gradual_embedding`` (Eq. 7, 10)
+stem, block 3          B, D/2, 32, 24          the same; its pooling leaves *positions*
+stem, block 4          B, D, 16, 12            the same; its pooling leaves *positions*
+token map              B, D, 16, 12            ``gradual_embedding`` (FinalConv, Eq. 5)
+tokens                 B, 192, D               ``shortcut_vit`` (Eq. 6)
+3 groups of 4 blocks   B, 192, D               ``shortcut_vit``: ``x + group(x)`` (sec. 3.3)
+feature map            B, D, 16, 12            ``features`` (travels with the positions)
+head, step 1           B, D, 32, 24            ``fusion_head`` (Eq. 11, positions of block 4)
+head, step 2           B, D, 64, 48            ``fusion_head`` (Eq. 11, positions of block 3)
+heatmaps               B, K, 64, 48            ``fusion_head`` (Eq. 13)
+=====================  ======================  =================================================
 
 B batch, D token width (768), K keypoints. FeatureAggregation (Eq. 8) ends each block of the stem
 and each step of the head. ViTPose is the same encoder with ``patch_embedding`` as its stem, no
