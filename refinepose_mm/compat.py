@@ -6,16 +6,12 @@ Each names the upstream issue that it stands in for: when that one is closed, de
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.machinery
 import importlib.util
-import pickle
 import sys
 import types
-from typing import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,42 +138,13 @@ def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -
 def repair_checkpoint_loading() -> str | None:
     """Let torch >= 2.6 read MMEngine's own checkpoints with ``weights_only=True``.
 
-    They hold MMEngine's HistoryBuffer and numpy values, which are harmless and named here;
-    anything else in a pickle stays refused. Stands in for open-mmlab/mmengine#1655.
+    They hold HistoryBuffers and numpy's numbers, which are read by the checking stand-ins of
+    :mod:`refinepose_mm.pickles`; anything else in a pickle stays refused. Our own checkpoints need
+    none of this. Stands in for open-mmlab/mmengine#1655.
     """
     if torch.__version__ < (2, 6) or importlib.util.find_spec('mmengine') is None:
         return None
-    torch.serialization.add_safe_globals(_checkpoint_globals())
-    return "MMEngine's checkpoints hold numpy values; named them safe for torch.load"
+    from .pickles import stand_ins
 
-
-@functools.cache
-def _checkpoint_globals() -> tuple:
-    """What pickles of MMEngine's checkpoints refer to, written with numpy 1 or 2."""
-    from mmengine.logging.history_buffer import HistoryBuffer
-
-    def history_buffer_statistic(owner, name):
-        # A pickled HistoryBuffer names its own methods by getattr: serve these, nothing else.
-        if owner is not HistoryBuffer:
-            raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) in a checkpoint')
-        return getattr(owner, name)
-
-    home = 'numpy.core' if np.__version__.startswith('1.') else 'numpy._core'
-    multiarray = importlib.import_module(f'{home}.multiarray')
-    functions = [_under_name(history_buffer_statistic, 'builtins', 'getattr')]
-    for core in ('numpy.core', 'numpy._core'):  # numpy 2 moved them
-        for name in ('_reconstruct', 'scalar'):
-            function = getattr(multiarray, name)
-            functions.append(_under_name(function, f'{core}.multiarray', name))
-    dtypes = {type(np.dtype(code)) for code in np.typecodes['All']}
-    return (HistoryBuffer, np.ndarray, np.dtype, *dtypes, *functions)
-
-
-def _under_name(function: Callable, module: str, name: str) -> Callable:
-    """The function, to be found by torch under the name that a pickle uses for it."""
-
-    def named(*args):
-        return function(*args)
-
-    named.__module__, named.__name__, named.__qualname__ = module, name, name
-    return named
+    torch.serialization.add_safe_globals(stand_ins())
+    return "MMEngine's checkpoints hold numpy values; torch.load reads them through checks"

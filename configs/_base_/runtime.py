@@ -6,11 +6,12 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=1),
+    checkpoint=dict(type='AtomicCheckpointHook', interval=10, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='PoseVisualizationHook', enable=False))
 custom_hooks = [
     dict(type='EpochSeedHook'),
+    dict(type='FiniteLossHook'),  # action='skip' leaves out the step
     dict(type='CompileNetworkHook'),  # for --cfg-options compile=True
     dict(type='KeepMemoryHook'),  # faster steps on CPUs
     dict(type='SyncBuffersHook'),

@@ -1,11 +1,13 @@
-"""How RefinePose is trained: learning rates by depth, repeatable epochs, compilation, memory."""
+"""How RefinePose is trained: learning rates by depth, repeatable epochs, safe checkpoints."""
 
+from .checkpoint import AtomicCheckpointHook
 from .compile_network import CompileNetworkHook
 from .epoch_seed import EpochSeedHook, seed_worker
+from .finite_loss import FiniteLossHook
 from .layer_wise_lr import LayerWiseLRConstructor
 from .memory import KeepMemoryHook, keep_memory
 
 __all__ = [
-    'CompileNetworkHook', 'EpochSeedHook', 'KeepMemoryHook', 'LayerWiseLRConstructor',
-    'keep_memory', 'seed_worker'
+    'AtomicCheckpointHook', 'CompileNetworkHook', 'EpochSeedHook', 'FiniteLossHook',
+    'KeepMemoryHook', 'LayerWiseLRConstructor', 'keep_memory', 'seed_worker'
 ]
