@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+from collections import deque
 from pathlib import Path, PureWindowsPath
 
 import torch
@@ -148,7 +149,7 @@ class AtomicCheckpointHook(CheckpointHook):
         if self.max_keep_ckpts > 0:
             steps = [other for other in self.keep_ckpt_ids if other != step] + [step]
             doomed = steps[:-self.max_keep_ckpts]
-            self.keep_ckpt_ids.extend(steps)  # a deque of the right length
+            self.keep_ckpt_ids = deque(steps, self.max_keep_ckpts)
             # The doomed ones are recorded: a run killed now deletes them when it resumes.
             runner.message_hub.update_info('keep_ckpt_ids', steps)
         name = self.filename_tmpl.format(step)

@@ -84,12 +84,12 @@ def read(path: Path) -> dict:
     Raises:
         ValueError: If the file cannot be read or is not one that a run can resume from.
     """
+    if not zipfile.is_zipfile(path):  # the list of contents is at the end
+        raise ValueError(f'{path.name} is incomplete')
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True,
-                                mmap=zipfile.is_zipfile(path))
+        checkpoint = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except Exception as error:  # a broken file raises nearly anything
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f'{path.name} cannot be read ({reason:.120})') from error
+        raise ValueError(f'{path.name} cannot be read ({_reason(error)})') from error
     require_resumable(checkpoint, path.name)
     return checkpoint
 
@@ -115,12 +115,20 @@ def require_intact(path: Path) -> None:
     Raises:
         ValueError: If it is damaged.
     """
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as content:
-            damaged = content.testzip()
-        if damaged:
-            raise ValueError(f'{path.name} is damaged (checksum of {damaged})')
     broken = non_finite(read(path)['state_dict'])
+    with zipfile.ZipFile(path) as content:
+        damaged = content.testzip()
+    if damaged:
+        raise ValueError(f'{path.name} is damaged (checksum of {damaged})')
     if broken:
         raise ValueError(f'{path.name} has {len(broken)} tensors that are not finite '
                          f'({broken[0]})')
+
+
+def _reason(error: Exception) -> str:
+    """The line that matters in one of torch's errors, which advise weights_only=False first."""
+    refused = re.search(r'GLOBAL ([\w.]+)', str(error))
+    if refused:
+        return f'it wants to load {refused[1]}, which is refused'
+    text = str(error).partition('WeightsUnpickler error:')[2] or str(error)
+    return f'{(text.strip() or type(error).__name__).splitlines()[0]:.120}'

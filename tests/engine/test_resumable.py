@@ -1,0 +1,174 @@
+"""`--resume` takes the newest complete checkpoint of its own folder, says which, executes none."""
+
+import shutil
+
+import pytest
+import torch
+from small_run import small_run
+
+from refinepose_mm.engine.resume import newest_complete
+
+TEMPLATES = ('epoch_{}.pth', 'iter_{}.pth')
+
+
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """The folder of a run of three epochs with all its checkpoints."""
+    folder = tmp_path_factory.mktemp('finished') / 'run'
+    small_run(folder, max_keep_ckpts=-1).train()
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of it, whose last_checkpoint still names the original."""
+    return shutil.copytree(finished, tmp_path / 'copy')
+
+
+def resume(folder, **keywords):
+    """Train one epoch more, and what the log says."""
+    runner = small_run(folder, epochs=4, resume=True, max_keep_ckpts=-1, **keywords)
+    runner.train()
+    log, = folder.glob(f'*/{runner.timestamp}.log')
+    return runner, log.read_text()
+
+
+def edit(path, change):
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize('last', [None, '', 'epoch_1.pth', '/nowhere/epoch_9.pth', 'copied'])
+def test_the_newest_of_this_folder_whatever_last_checkpoint_says(run, finished, last):
+    named = run / 'last_checkpoint'
+    if last is None:
+        named.unlink()
+    elif last != 'copied':
+        named.write_text(last)
+    before = {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+    runner, log = resume(run)
+    assert f'Resuming from {run / "epoch_3.pth"} (epoch 3, iteration 6)' in log
+    assert 'Epoch(train) [4][2/2]' in log and 'Epoch(train) [1]' not in log
+    assert named.read_text() == str(run / 'epoch_4.pth')
+    assert before == {path.name: path.stat().st_mtime_ns for path in finished.iterdir()}
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-300])
+
+
+def empty(path):
+    path.write_bytes(b'')
+
+
+def flip(path):
+    """One bit of the weights, which torch does not notice."""
+    content = bytearray(path.read_bytes())
+    place = content.index(torch.load(path, weights_only=True)['state_dict'][
+        'layer.weight'].numpy().tobytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def spoil(path):
+    edit(path, lambda content: content['state_dict']['layer.bias'].fill_(float('nan')))
+
+
+class Evil:
+    def __reduce__(self):
+        return eval, ('1', )
+
+
+def craft(path):
+    torch.save(Evil(), path)
+
+
+def strip(path):
+    edit(path, lambda content: content.pop('message_hub'))
+
+
+@pytest.mark.parametrize('damage, reason', [
+    (cut, 'is incomplete'), (empty, 'is incomplete'),
+    (flip, 'is damaged (checksum'), (spoil, '1 tensors that are not finite (layer.bias)'),
+    (craft, 'cannot be read (it wants to load eval, which is refused)'),
+    (strip, 'has no message_hub to resume from')])
+def test_a_broken_one_is_named_and_skipped(run, damage, reason):
+    damage(run / 'epoch_3.pth')
+    runner, log = resume(run)
+    assert 'Checkpoint skipped: epoch_3.pth' in log and reason in log
+    assert f'Resuming from {run / "epoch_2.pth"} (epoch 2, iteration 4)' in log
+    newest_complete(run, TEMPLATES)
+    assert newest_complete(run, TEMPLATES).path.name == 'epoch_4.pth'
+
+
+def test_none_complete_is_an_error_and_changes_nothing(run):
+    for path in run.glob('*.pth'):
+        cut(path)
+    before = sorted((path.name, path.stat().st_size) for path in run.glob('*.pth'))
+    with pytest.raises(FileNotFoundError, match='no complete checkpoint in .*epoch_1.pth is inc.*'
+                       'epoch_3.pth is inc.*start anew with another --work-dir'):
+        resume(run)
+    assert before == sorted((path.name, path.stat().st_size) for path in run.glob('*.pth'))
+
+
+def test_none_at_all_is_an_error_if_there_was_one(run):
+    for path in run.glob('*.pth'):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match='no checkpoint in .*names .*epoch_3.pth; to go on'):
+        resume(run)
+
+
+@pytest.mark.parametrize('last', [None, ''])
+def test_a_new_folder_starts_anew(tmp_path, last):
+    if last is not None:
+        (tmp_path / 'last_checkpoint').write_text(last)
+    runner, log = resume(tmp_path)
+    assert f'No checkpoint in {tmp_path}: the run starts anew' in log and runner.epoch == 4
+
+
+def test_saved_last_counts_not_the_highest_number(run):
+    """After going back to epoch 1, epochs 2 and 3 are of a branch that was given up."""
+    edit(run / 'epoch_1.pth', lambda content: content['meta'].update(time='29990101_000000'))
+    assert newest_complete(run, TEMPLATES).path.name == 'epoch_1.pth'
+
+
+def test_best_and_published_ones_are_not_resumed_from(run):
+    for name in ('best_coco_AP_epoch_9.pth', 'epoch_9-0a1b2c3d.pth', 'epoch_x.pth'):
+        shutil.copy(run / 'epoch_3.pth', run / name)
+    assert newest_complete(run, TEMPLATES).path.name == 'epoch_3.pth'
+
+
+def test_a_named_file_is_taken_or_refused_with_a_reason(run, tmp_path):
+    runner, log = resume(tmp_path / 'other', load_from=str(run / 'epoch_2.pth'))
+    assert 'Epoch(train) [3]' in log and 'Epoch(train) [2]' not in log
+    torch.save(dict(state_dict={}), run / 'weights.pth')
+    with pytest.raises(ValueError, match='weights.pth has no meta, message_hub to resume from'):
+        resume(tmp_path / 'other', load_from=str(run / 'weights.pth'))
+    cut(run / 'epoch_1.pth')
+    with pytest.raises(ValueError, match='epoch_1.pth is incomplete'):
+        resume(tmp_path / 'other', load_from=str(run / 'epoch_1.pth'))
+
+
+@pytest.mark.parametrize('key', ['config', 'cfg'])
+@pytest.mark.parametrize('named', [True, False])
+def test_a_config_in_a_checkpoint_is_compared_and_never_executed(run, tmp_path, key, named):
+    code = f"open({str(tmp_path / 'executed')!r}, 'w')\nescape = '\x1b[31m'\n"
+    path = run / 'epoch_3.pth'
+    edit(path, lambda content: content['meta'].update({key: code}))
+    runner, log = resume(run, load_from=str(path) if named else None)
+    assert not (tmp_path / 'executed').exists()
+    assert 'The config differs from the one in the checkpoint' in log
+    assert '- open(' in log and '\x1b' not in log
+
+
+def test_an_equal_config_and_data_set_are_not_worth_a_word(run):
+    keywords = dict(epochs=3, resume=True, max_keep_ckpts=-1)
+    (run / 'epoch_3.pth').unlink()
+    runner = small_run(run, **keywords)
+    runner.train()
+    log, = run.glob(f'*/{runner.timestamp}.log')
+    assert 'experiment_name' in log.read_text()
+    assert 'dataset metainfo' not in log.read_text()
+
+
