@@ -7,7 +7,6 @@ import functools
 import torch
 from mmengine.dist import all_reduce, is_distributed
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
@@ -24,8 +23,9 @@ class FiniteLossHook(Hook):
     All processes of a distributed run act alike, for the cost of one reduced number per step.
 
     Args:
-        action: ``stop`` ends the run with an error. ``skip`` leaves out the step and warns; with
-            gradient accumulation the batch counts as not seen.
+        action: ``stop`` ends the run with an error. ``skip`` leaves out the step, gives buffers
+            such as running means their values back, and warns; with gradient accumulation the
+            batch counts as not seen. It stops, too, if the parameters are not finite.
 
     Raises:
         ValueError: For another action.
@@ -37,6 +37,7 @@ class FiniteLossHook(Hook):
         self.action = action
         self.num_skipped = 0
         self._batch = None
+        self._buffers = []
 
     def before_train(self, runner: Runner) -> None:
         """Put the check in front of the optimizer wrapper.
@@ -47,13 +48,15 @@ class FiniteLossHook(Hook):
         wrapper.update_params = functools.partial(self._update, runner, wrapper.update_params)
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None):
-        """Keep the batch, whose images the error names."""
+        """Keep the batch, whose images the error names, and what its forward pass changes."""
         self._batch = data_batch
+        if self.action == 'skip':
+            self._buffers = [(buffer, buffer.clone()) for buffer in runner.model.buffers()]
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
         """Let go of the batch."""
-        self._batch = None
+        self._batch, self._buffers = None, []
 
     def after_train(self, runner: Runner) -> None:
         """Say how many steps were left out."""
@@ -74,12 +77,13 @@ class FiniteLossHook(Hook):
             return
         message = (f'loss is {loss.item()} at iteration {runner.iter + 1} '
                    f'(epoch {runner.epoch + 1}); {describe(self._batch)}')
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        broken = non_finite(model.state_dict())
+        broken = non_finite(dict(runner.model.named_parameters()))
         if broken:
-            message += f'; weights are not finite either, first {broken[0]}'
+            message += f'; parameters are not finite either, first {broken[0]}'
         if self.action == 'stop' or broken:
             raise FloatingPointError(message)
+        for buffer, before in self._buffers:
+            buffer.copy_(before)
         self.num_skipped += 1
         runner.logger.warning(f'Step left out: {message}')
 

@@ -11,6 +11,7 @@ from conftest import ROOT
 from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 from small_run import small_run
+from torch import nn
 
 from refinepose_mm.engine.finite_loss import FiniteLossHook, describe
 
@@ -54,10 +55,26 @@ def test_skipping_leaves_out_one_step(tmp_path):
     assert all(value.isfinite().all() for value in weights(tmp_path, 'epoch_3.pth').values())
 
 
+def test_skipping_undoes_what_the_batch_did_to_running_means(tmp_path):
+    runner = small_run(tmp_path, bad=[3], finite=dict(type='FiniteLossHook', action='skip'))
+    runner.model.layer = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    forward = runner.model.forward
+
+    def spoiled(inputs, data_samples=None, mode='loss'):
+        if runner.iter == 2:
+            inputs = [value * float('nan') for value in inputs]
+        return forward(inputs, data_samples, mode)
+
+    runner.model.forward = spoiled
+    runner.train()
+    norm = runner.model.layer[1]
+    assert norm.running_mean.isfinite() and norm.num_batches_tracked == 5
+
+
 def test_skipping_ends_where_the_weights_are_lost(tmp_path):
     runner = small_run(tmp_path, bad=[3], finite=dict(type='FiniteLossHook', action='skip'))
     runner.model.layer.bias.data.fill_(float('inf'))
-    with pytest.raises(FloatingPointError, match='weights are not finite either, first layer.bias'):
+    with pytest.raises(FloatingPointError, match='parameters are not finite .* first layer.bias'):
         runner.train()
 
 
@@ -97,6 +114,7 @@ import refinepose_mm
 import torch.distributed as dist
 from mmengine.model import MMDistributedDataParallel
 from small_run import small_run
+from torch import nn
 rank, folder, action = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 dist.init_process_group('gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
 runner = small_run(f'{folder}/run', bad=[2] if rank else [],
