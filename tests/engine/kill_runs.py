@@ -6,6 +6,7 @@ checkpoint after every epoch of two steps.
 
 import os
 import random
+import select
 import signal
 import sys
 import time
@@ -15,17 +16,19 @@ from pathlib import Path
 import torch
 from small_run import EpochScore, small_run
 
-import refinepose_mm  # noqa: F401, before MMPose
 from refinepose_mm.engine.resume import require_intact
+
+STARTED = os.pipe()
 
 
 def write_slowly(path, content):
-    """A disk that takes a millisecond per kilobyte."""
+    """A disk that takes three milliseconds per kilobyte; it tells the parent that it works."""
+    os.write(STARTED[1], b'.')
     with open(path, 'wb') as file:
         for start in range(0, len(content), 1000):
             file.write(content[start:start + 1000])
             file.flush()
-            time.sleep(.001)
+            time.sleep(.003)
 
 
 def train(folder, epochs):
@@ -56,14 +59,18 @@ def check(folder, last_iteration):
 def main(folder, kills):
     """Kill, look, resume; at the end let it finish, and compare with a run that nobody killed."""
     torch.set_num_threads(1)
+    small_run(folder / 'first', epochs=1).train()  # what is imported late
     moments = random.Random(0)
     newest = halves = 0
     for _ in range(kills):
         child = os.fork()
         if not child:
             train(folder / 'killed', 10**6)
-        time.sleep(moments.uniform(.2, 1.2))
+        assert os.read(STARTED[0], 1)
+        time.sleep(moments.uniform(0, .5))
         os.kill(child, signal.SIGKILL)
+        while select.select([STARTED[0]], [], [], 0)[0]:
+            os.read(STARTED[0], 999)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f'the training ended by itself: {status}'
         newest = check(folder / 'killed', newest)
@@ -80,6 +87,7 @@ def main(folder, kills):
     for name, value in whole['state_dict'].items():
         assert torch.equal(value, killed['state_dict'][name]), name
     assert not list((folder / 'killed').glob('.*')), 'leftovers'
+    assert newest and (halves or kills < 20), f'{newest} iterations, {halves} half files: no test'
     print(f'{kills} kills, {halves} in the middle of a write, {newest} iterations kept')
 
 

@@ -12,7 +12,7 @@ from mmengine.hooks import Hook
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmengine.runner import Runner
-from mmpose.structures import PoseDataSample
+from mmengine.structures import BaseDataElement
 from torch import nn
 
 import refinepose_mm.engine  # noqa: F401, its hooks
@@ -33,7 +33,7 @@ class FourNumbers(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         return dict(inputs=torch.full((1, ), index + 1.),
-                    data_samples=PoseDataSample(metainfo=dict(img_path=f'photos/{index}.jpg')))
+                    data_samples=BaseDataElement(metainfo=dict(img_path=f'photos/{index}.jpg')))
 
 
 @MODELS.register_module()
@@ -91,7 +91,7 @@ def small_run(work_dir, epochs=3, resume=False, load_from=None, bad=(), hooks=()
     validation = dict(val_dataloader=loader, val_cfg=dict(), val_evaluator=dict(
         type='EpochScore')) if validate else {}
     config = Config(dict(
-        work_dir=str(work_dir), default_scope='mmpose', model=dict(type='OneLayer', bad=bad),
+        work_dir=str(work_dir), default_scope='mmengine', model=dict(type='OneLayer', bad=bad),
         train_dataloader=loader, train_cfg=dict(by_epoch=True, max_epochs=epochs, val_interval=1),
         optim_wrapper=dict(**optim_wrapper, optimizer=dict(type='AdamW', lr=.01)),
         param_scheduler=[schedule],
