@@ -12,11 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 
 from .datasets import toy_people
 
 CONFIG = 'configs/refinepose_tiny_toy.py'
 OVERLAYS = 'overlays.jpg'
+CURVE = 'training_curve.png'
 HEIGHT = 320  # of the pictures in it, in pixels
 
 
@@ -47,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     toy_people.generate(data, num_train=args.train, num_val=args.val)
 
     _announce(2, f'mim train mmpose {args.config}')
-    # Resuming goes on from an interrupted run, and leaves a finished one as it is.
+    # An interrupted run is resumed; a finished one stays as it is.
     _mim('train', args.config, work_dir, environment, '--resume', 'auto')
 
     _announce(3, f'mim test mmpose {args.config}')
@@ -58,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
     _announce(4, 'MMPoseInferencer on images it has not seen')
     overlays = work_dir / 'overlays'
     pictures = draw_overlays(args.config, checkpoint, data / 'demo', overlays, data)
-    curve = plot_training(work_dir)
+    curve = work_dir / CURVE
+    draw_training(work_dir).savefig(curve, dpi=120)
 
     print(f'\nDone in {(time.time() - started) / 60:.1f} minutes.')
     print(f'  coco/AP on {args.val} toy validation images: {ap:.3f}')
@@ -112,26 +115,21 @@ def draw_overlays(config: str, checkpoint: Path, images: Path, out_dir: Path,
     return pictures
 
 
-def plot_training(work_dir: Path) -> Path:
-    """Plot loss and validation AP of all runs in a work directory to `training_curve.png`."""
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
+def draw_training(work_dir: Path) -> Figure:
+    """Loss and validation AP of all runs in a work directory."""
     records = [json.loads(line) for log in sorted(work_dir.glob('*/vis_data/scalars.json'))
                for line in log.read_text().splitlines()]
     losses = [(r['step'], r['loss']) for r in records if 'loss' in r]
     aps = [(r['step'], r['coco/AP']) for r in records if 'coco/AP' in r]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout='constrained')
+    figure = Figure(figsize=(9, 3.2), layout='constrained')
+    left, right = figure.subplots(1, 2)
     left.plot(*zip(*losses))
     left.set(xlabel='iteration', ylabel='heatmap loss', yscale='log', title='training')
     right.plot(*zip(*aps), marker='o')
     right.set(xlabel='epoch', ylabel='coco/AP', ylim=(0, 1), title='validation')
     for axes in (left, right):
         axes.grid(alpha=.3)
-    path = work_dir / 'training_curve.png'
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
+    return figure
 
 
 def _mim(command: str, config: str, work_dir: Path, environment: dict, *extra: str) -> None:

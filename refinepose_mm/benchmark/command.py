@@ -100,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'\nwrote {args.output}')
     if args.plot:
         with replacing(args.plot) as path:
-            report.plot(results, path)
+            report.draw(results).savefig(path, dpi=120)
         print(f'wrote {args.plot}')
     return 0
 

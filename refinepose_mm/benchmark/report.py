@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import statistics
-from pathlib import Path
+
+from matplotlib.figure import Figure
 
 
 def table(result: dict) -> str:
@@ -30,11 +31,11 @@ def table(result: dict) -> str:
     return '\n'.join(lines)
 
 
-def plot(results: list[dict], path: Path) -> None:
-    """How time and, where measured, memory grow with the batch; a line for each model and size."""
-    import matplotlib
-    matplotlib.use('Agg')
-    from matplotlib import pyplot as plt
+def draw(results: list[dict]) -> Figure:
+    """How time and, where measured, memory grow with the batch: a line for each model and size.
+
+    Each task has a panel of its own for each quantity.
+    """
     panels: dict[tuple[str, str], dict[str, list[tuple[int, float]]]] = {}
     sizes = {tuple(result['img_size']) for result in results}
     for result in results:
@@ -49,8 +50,8 @@ def plot(results: list[dict], path: Path) -> None:
             curves.setdefault(name + suffix, []).append((result['batch'], peak))
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(6.5 * columns, 4.2 * rows), squeeze=False,
-                                layout='constrained')
+    figure = Figure(figsize=(6.5 * columns, 4.2 * rows), layout='constrained')
+    axes = figure.subplots(rows, columns, squeeze=False)
     for unused in axes.flat[len(panels):]:
         unused.axis('off')
     for panel, ((task, what), curves) in zip(axes.flat, panels.items()):
@@ -60,5 +61,4 @@ def plot(results: list[dict], path: Path) -> None:
                   ylim=(0, None))
         panel.grid(alpha=.3)
         panel.legend(fontsize=6)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    return figure
