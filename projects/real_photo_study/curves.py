@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from records import HEADLINE, METRICS, Rows, final, scores
+from records import HEADLINE, METRICS, Rows, final, scores, summary
 from rows import load
 from scipy.optimize import isotonic_regression
 
@@ -57,13 +57,8 @@ EPOCHS = Question('Does it hold with three times the epochs?', {
 RATES = Question('Which learning rate?', EPOCHS.labels)
 
 
-def label(name: str, values: list[float]) -> str:
-    """A label with the mean and, of several seeds, the standard deviation."""
-    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-    return f'{name} {statistics.mean(values):.1f}{spread}'
-
-
 def new_axes(title: str) -> Axes:
+    """Empty axes with room for labels on the right."""
     axes = Figure(figsize=SIZE, dpi=DPI).add_axes(AXES)
     axes.set_title(title, fontsize=FONT_SIZE + 2, loc='left')
     axes.set_ylabel(f'{METRICS[HEADLINE]} on LSPET val (%)', fontsize=FONT_SIZE)
@@ -99,7 +94,7 @@ def plot_epochs(axes: Axes, rows: Rows, names: dict[str, str],
         line, = axes.plot(epochs, values.mean(0), color=f'C{color}', **style)
         axes.fill_between(epochs, values.min(0), values.max(0), alpha=.15, color=f'C{color}',
                           linewidth=0)
-        labels[line] = label(name, values[:, -1].tolist())
+        labels[line] = f'{name} {summary(values[:, -1].tolist())}'
     axes.set_xlabel('epoch', fontsize=FONT_SIZE)
     return labels
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 from pathlib import Path
 
 from rows import canonical
@@ -48,6 +49,12 @@ def scores(record: dict, metric: str = HEADLINE) -> dict[int, float]:
 def final(records: list[dict], metric: str = HEADLINE) -> list[float]:
     """A metric in per cent after the last epoch of each run."""
     return [list(scores(record, metric).values())[-1] for record in records]
+
+
+def summary(values: list[float]) -> str:
+    """The mean and, of several values, the standard deviation."""
+    spread = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
+    return f'{statistics.mean(values):.1f}{spread}'
 
 
 def append(path: Path, record: dict) -> None:

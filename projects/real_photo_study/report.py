@@ -14,7 +14,7 @@ from pathlib import Path
 
 import curves
 from mmengine.logging import MMLogger
-from records import METRICS, RECORDS, Rows, final, read
+from records import METRICS, RECORDS, Rows, final, read, summary
 from rows import canonical
 
 HERE = Path(__file__).resolve().parent
@@ -55,9 +55,7 @@ def table(rows: Rows, ms_per_image: dict[str, float]) -> list[dict[str, str]]:
     for row, records in rows.items():
         line = dict(row=row, seeds=str(len(records)), jumps=str(sum(map(jumped, records)) or '-'))
         for metric, name in METRICS.items():
-            values = final(records, metric)
-            line[name] = f'{statistics.mean(values):.1f}' + (
-                f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else '')
+            line[name] = summary(final(records, metric))
         line['params (M)'] = f'{records[0]["params"] / 1e6:.2f}'
         line['MMACs'] = f'{records[0]["macs"] / 1e6:.0f}'
         if ms_per_image:

@@ -54,28 +54,27 @@ def make_record(row, seed, *scores, jumps=False):
 
 def test_runs_are_recorded_resumed_and_reported(lspet):
     results, work_dir = lspet / 'results', lspet / 'work'
-    command = [sys.executable, str(STUDY / 'run.py'), '--rows', 'refinepose_lr_1e2',
+    command = [sys.executable, str(STUDY / 'run.py'), '--rows', 'vitpose_classic_lr_1e2',
                '--seeds', '0', '--results', str(results), '--work-dir', str(work_dir)]
     first = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert first.returncode == 0, first.stderr[-3000:]
     assert '0 runs are done, 1 to do' in first.stdout
-    assert '| refinepose@lr=1e-2 | 1 |' in first.stdout
+    assert '| vitpose_classic@lr=1e-2 | 1 |' in first.stdout
     path = results / 'cpu/records.jsonl'
     record, = records.read(path)
-    assert record['row'] == 'refinepose@lr=1e-2'
+    assert record['row'] == 'vitpose_classic@lr=1e-2'
     assert list(record['metrics']) == [str(epoch) for epoch in range(2, 13, 2)]
-    assert record['params'] == 1037582
+    assert record['params'] == 1268846
     # It was trained with the config that the record names.
-    trained, = work_dir.glob('cpu/refinepose@lr=1e-2_seed0_*/refinepose.py')
+    trained, = work_dir.glob('cpu/vitpose_classic@lr=1e-2_seed0_*/vitpose_classic.py')
     assert Config.fromfile(trained).optim_wrapper.optimizer.lr == 1e-2
     assert run.fingerprint(Config.fromfile(trained)) == record['fingerprint']
-    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert '1 runs are done, 0 to do' in again.stdout
+    assert run.missing([record['row']], [0, 1], 'cpu', [record]) == [(record['row'], 1)]
 
     # A record of another config does not count; its checkpoint and log are still there.
     path.write_text(json.dumps(dict(record, fingerprint='other')) + '\n')
-    third = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    assert '0 runs are done, 1 to do' in third.stdout and third.returncode == 0
+    again = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert '0 runs are done, 1 to do' in again.stdout and again.returncode == 0
     assert records.read(path) == [record]
 
 
