@@ -28,7 +28,6 @@ CONFIGS = sorted(
     if '_base_' not in path.parts and '\n_base_ = ' in path.read_text())
 # Rows of the paper stand in the index; studies of their own do not.
 PAPER = [path for path in CONFIGS if path.startswith(('configs/', 'projects/ablations/'))]
-STUDY = [path for path in CONFIGS if path.startswith('projects/real_photo_study/')]
 INDEX = modelindex.load(str(ROOT / 'model-index.yml'))
 INDEX.build_models_with_collections()
 PARAMETERS = {model.config: model.metadata.parameters for model in INDEX.models}
@@ -239,30 +238,6 @@ def test_index_of_configs_links_every_config_and_no_other():
     linked = {os.path.relpath((folder / link).resolve(), ROOT)
               for link in re.findall(r'\]\(([\w./-]+\.py)\)', (folder / 'README.md').read_text())}
     assert linked == set(PAPER)
-
-
-@pytest.mark.parametrize('path', STUDY)
-def test_the_study_has_its_scales_and_an_equal_budget(path, monkeypatch):
-    budgets = []
-    for scale, width, size in (('cpu', 96, (96, 96)), ('cpu_long', 96, (96, 96)),
-                               ('gpu', 384, (256, 192))):
-        monkeypatch.setenv('STUDY_SCALE', scale)
-        config, first = load(path), load(STUDY[0])
-        model = config.model
-        assert tuple(model.backbone.img_size) == size and model.head.in_channels == width
-        assert (model.backbone.init_cfg is None) == ('/pretrained' not in path)
-        for key in ('train_pipeline', 'val_pipeline', 'train_cfg', 'train_dataloader',
-                    'val_evaluator', 'custom_hooks'):
-            assert config[key] == first[key]
-        warm_up, *decay = config.param_scheduler
-        assert decay == first.param_scheduler[1:]
-        longer = scale != 'cpu' or 'warmup_500' in path or '/pretrained' in path
-        assert warm_up == dict(first.param_scheduler[0], end=500 if longer else 200)
-        budgets.append(config.train_cfg.max_epochs)
-        # MMPose's own head cannot be trained in bf16.
-        assert (config.optim_wrapper.get('dtype') == 'bfloat16') == (scale == 'gpu')
-        assert scale != 'gpu' or model.head.type != 'HeatmapHead'
-    assert budgets[1] == 3 * budgets[0] and budgets[2] > budgets[1]
 
 
 def test_roots_come_from_the_environment(monkeypatch):
