@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from .downloads import local_file
@@ -94,10 +94,11 @@ def write_checkpoint(output: str | Path, tensors: dict[str, Tensor], meta: dict[
         try:
             if path.suffix == '.safetensors':
                 tensors = {name: value.contiguous() for name, value in tensors.items()}
-                save_file(tensors, path, {name: str(value) for name, value in meta.items()})
+                words = {name: str(value) for name, value in meta.items()}
+                path.write_bytes(save(tensors, words))  # save_file may hide it from others
             else:
                 torch.save(dict(state_dict=tensors, meta=meta), path)
-        except (RuntimeError, SafetensorError) as error:  # a full disk, in words of their own
+        except (OSError, RuntimeError) as error:  # torch has words of its own for a full disk
             raise OSError(f'cannot write {output}, is the disk full? '
                           f'({_first_line(error)})') from None
 

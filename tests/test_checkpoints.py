@@ -86,6 +86,8 @@ def test_what_is_written_is_read(tmp_path, suffix):
     for name, value in tensors.items():
         assert torch.equal(read[name], value) and read[name].dtype == value.dtype
     assert int(meta['num_heads']) == 6 and meta['source'] == 'timm'
+    (tmp_path / 'other').touch()
+    assert output.stat().st_mode == (tmp_path / 'other').stat().st_mode
     with pytest.raises(ValueError, match='is the input'):
         write_checkpoint(output, tensors, {}, inputs=[output])
     assert open_checkpoint(output).meta

@@ -126,7 +126,7 @@ def load_encoder(backbone: ShortcutViT, weights: dict[str, Tensor], source: str 
         raise ValueError(
             f'{source} ({found.name}) has {heads.number} attention heads ({heads.origin}), the '
             f'backbone {ours}: the same weights would be another function. Give the backbone an '
-            f'arch with num_heads={heads.number}')
+            f'arch with num_heads={heads.number}, or --num-heads {heads.number}')
     require_finite(encoder.tensors, source)
     differences = _differences(backbone, found, encoder, stem_is_new)
     backbone.load_state_dict(encoder.tensors, strict=False)

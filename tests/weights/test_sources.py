@@ -40,7 +40,8 @@ def shaken(model):
     for name, value in model.state_dict().items():
         if value.is_floating_point() and 'running_var' not in name:
             value.copy_(torch.randn(value.shape, generator=generator) / 4)
-    return model.double().eval()
+    model.double().eval()  # mmpretrain's returns nothing
+    return model
 
 
 @torch.no_grad()
