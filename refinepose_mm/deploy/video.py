@@ -52,8 +52,8 @@ class Video:
     Raises:
         ImportError: If PyAV is not installed.
         OSError: If it cannot be read as a video. While reading, after the frames that the decoder
-            gave before: if it is damaged, or shorter than it should be; names the frame. (VP8 and
-            VP9 carry nothing by which damage within a frame could be seen.)
+            gave before: if it is damaged, or shorter than it should be; names the frame. (In
+            VP8, VP9 and MJPEG small damage within a frame cannot be seen.)
     """
 
     skipped = 'videos that ended early'
@@ -189,7 +189,8 @@ def _decode(container: av.container.InputContainer,
         av.error.FFmpegError: If a packet cannot be decoded.
         EOFError: If a packet is incomplete, or packets are missing at the end.
     """
-    stream.thread_type = 'AUTO'
+    # With more threads libavcodec loses marks of damaged frames, by chance or always.
+    stream.thread_type = 'NONE'
     packets, end = 0, 0
     for packet in container.demux(stream):
         if packet.is_corrupt:
