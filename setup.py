@@ -1,26 +1,31 @@
-"""Packaging. The tested versions of everything else stand in requirements/lock.txt."""
+"""Packaging; the metadata stand in pyproject.toml. Here: what `mim` looks for in the package."""
 
-import re
+import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
+from setuptools.command.build_py import build_py
 
-ROOT = Path(__file__).parent
-VERSION = re.search(r"__version__ = '(.+)'",
-                    (ROOT / 'refinepose_mm/version.py').read_text()).group(1)
+# `mim search`, `mim train` and `mim test` read these in the folder `.mim` of an installed package.
+FOR_MIM = ('configs', 'projects/ablations', 'tools', 'model-index.yml')
 
-setup(
-    name='refinepose_mm',
-    version=VERSION,
-    description='RefinePose (Electronics 2022) as a plugin for MMPose',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    python_requires='>=3.9',
-    packages=find_packages(include=['refinepose_mm', 'refinepose_mm.*']),
-    entry_points=dict(console_scripts=['refinepose = refinepose_mm.cli:main']),
-    # OpenMMLab is left out on purpose: mmpose asks for chumpy, which cannot be built any more, so
-    # an automatic install of it fails. `make setup` installs the lock file without dependencies.
-    install_requires=['torch>=2.1', 'torchvision', 'numpy<2', 'safetensors'],
-    extras_require=dict(export=['onnx', 'onnxscript', 'onnxruntime', 'openvino', 'nncf']),
-)
+
+class BuildWithMim(build_py):
+    """Puts the files for mim into the wheel; an editable installation has none."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        target = Path(self.build_lib, 'refinepose_mm/.mim')
+        shutil.rmtree(target, ignore_errors=True)  # of an earlier build
+        for name in FOR_MIM:
+            source = Path(__file__).parent / name
+            if source.is_dir():
+                shutil.copytree(source, target / name,
+                                ignore=shutil.ignore_patterns('__pycache__'))
+            else:
+                shutil.copy(source, target / name)
+
+
+setup(cmdclass=dict(build_py=BuildWithMim))
