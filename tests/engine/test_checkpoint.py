@@ -77,11 +77,19 @@ def test_write_then_name_then_delete(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('metric', ['score', ['score']])
 def test_a_worse_score_keeps_the_best(tmp_path, metric):
+    best = dict(validate=True, save_best=metric, rule='greater')
     EpochScore.scores = [.1, .5, .3]
-    small_run(tmp_path, validate=True, save_best=metric, rule='greater').train()
+    interrupted(tmp_path, epoch=3, epochs=4, **best)
     assert 'best_score_epoch_2.pth' in names(tmp_path) and len(names(tmp_path)) == 4
     assert load(tmp_path / 'best_score_epoch_2.pth')['meta']['epoch'] == 2
     assert load(tmp_path / 'epoch_3.pth')['message_hub']['runtime_info']['best_score'] == .5
+
+
+def test_a_better_score_replaces_the_best_also_after_a_worse_one(tmp_path):
+    EpochScore.scores = [.1, .5, .3, .6]
+    small_run(tmp_path, epochs=4, validate=True, save_best='score', rule='greater').train()
+    assert names(tmp_path) == ['best_score_epoch_4.pth', 'epoch_3.pth', 'epoch_4.pth',
+                               'last_checkpoint']
 
 
 def test_several_metrics_have_a_best_each(tmp_path):
@@ -177,9 +185,10 @@ def test_leftovers_of_killed_runs_are_deleted(tmp_path):
 
 
 def test_a_start_deletes_leftovers(tmp_path):
-    (tmp_path / '.epoch_1.pth.ab12_z9x').mkdir()
-    small_run(tmp_path, epochs=1).train()
-    assert not list(tmp_path.glob('.*'))
+    (tmp_path / 'disk/run/.epoch_1.pth.ab12_z9x').mkdir(parents=True)
+    (tmp_path / 'run/.last_checkpoint.ab12_z9x').mkdir(parents=True)
+    small_run(tmp_path / 'run', epochs=1, out_dir=str(tmp_path / 'disk')).train()
+    assert not list(tmp_path.glob('**/.*'))
 
 
 def test_the_file_needs_no_allow_list_and_resumes_completely(tmp_path):
