@@ -301,6 +301,21 @@ def test_a_crafted_file_deletes_nothing(tmp_path):
     assert treasure.read_text() == (run / 'treasure.pth').read_text() == 'gold'
 
 
+def test_a_best_of_the_same_name_is_replaced_and_not_deleted(tmp_path):
+    """The branch that was given up had its best where the new one has it."""
+    best = dict(validate=True, save_best='score', rule='greater')
+    EpochScore.scores = [.1, .2]
+    small_run(tmp_path, epochs=2, **best).train()
+    content = load(tmp_path / 'epoch_1.pth')
+    content['message_hub']['runtime_info']['best_ckpt'] = 'best_score_epoch_2.pth'
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    EpochScore.scores = [.6]
+    small_run(tmp_path, epochs=2, resume=True, load_from=str(tmp_path / 'epoch_1.pth'),
+              **best).train()
+    saved = load(tmp_path / 'best_score_epoch_2.pth')['message_hub']['runtime_info']
+    assert saved['best_score'] == .6
+
+
 def test_a_best_that_a_killed_run_could_not_record_counts(tmp_path):
     """Killed after the best was written and before the last checkpoint named it."""
     EpochScore.scores = [.1, .7]
