@@ -120,7 +120,8 @@ class AtomicCheckpointHook(CheckpointHook):
             self.backend_args = dict(backend='atomic')
         super().before_train(runner)
         if self.backend_args == dict(backend='atomic') and is_main_process():
-            remove_leftovers(self.out_dir)
+            for folder in (self.out_dir, runner.work_dir):
+                remove_leftovers(folder)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that are not finite, and make the rest plain.

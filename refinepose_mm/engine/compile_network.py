@@ -1,4 +1,4 @@
-"""`compile` in a config, applied to the network instead of to the whole training step."""
+"""MMEngine's ``compile`` option for backbone and head, not for the whole training step."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class CompileNetworkHook(Hook):
-    """Let MMEngine's ``compile`` option compile backbone and head, each as one graph.
+    """Compile backbone and head, each as one graph, if the config has ``compile``.
 
-    MMEngine hands the whole ``train_step`` to ``torch.compile``: data samples, accuracy in numpy
-    and optimizer included. Recent torch fails on the data samples (tested: 2.13), and there is
-    nothing to win in them. ``compile=True`` or a dict of options of ``torch.compile`` in the
-    config works as MMEngine documents it.
+    MMEngine compiles the whole ``train_step``, with data samples, numpy accuracy and optimizer.
+    Recent torch fails on the data samples (tested: 2.13), and compiling them gains nothing.
+    ``compile`` is True or a dict of options of ``torch.compile``, as MMEngine documents it.
     """
 
     def before_run(self, runner: Runner) -> None:
-        """Take the option from the config before MMEngine acts on it."""
+        """Remove the option from the config, so that MMEngine does not act on it, too."""
         options = runner.cfg.pop('compile', None)
         if not options:
             return

@@ -1,4 +1,4 @@
-"""Epochs that come out the same, whether or not the run was interrupted before them."""
+"""Reproducible epochs: a resumed run draws the random numbers of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from mmengine.runner import Runner
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Seed all random numbers anew at the start of every epoch, from the run's seed and the epoch.
+    """Seed all random generators at the start of every epoch, from the run's seed and the epoch.
 
-    MMEngine's checkpoints hold no state of random numbers. With this hook a run that was resumed
-    at the end of an epoch draws the same augmentations and the same stochastic depth as one that
-    was not interrupted. Data-loading workers take part if they start with every epoch
-    (``persistent_workers=False``) and with ``worker_init_fn=dict(type='seed_worker')``.
+    Checkpoints do not contain the generators' states. With this hook a run that is resumed at the
+    end of an epoch draws the same augmentations and stochastic depth as an uninterrupted one.
+    Data-loading workers need ``worker_init_fn=dict(type='seed_worker')`` and must start with every
+    epoch (``persistent_workers=False``).
     """
 
     priority = 'VERY_HIGH'  # before anything draws
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed random, numpy and torch; each process of a distributed run draws its own."""
+        """Seed random, numpy and torch; each process of a distributed run has its own seed."""
         seed = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
         seed = int(seed.generate_state(1)[0])
         random.seed(seed)
@@ -35,9 +35,9 @@ class EpochSeedHook(Hook):
 
 @FUNCTIONS.register_module()
 def seed_worker(worker_id: int) -> None:
-    """Seed a data-loading worker from what torch drew for it in this epoch.
+    """Seed a data-loading worker with torch's seed for it, which changes with every epoch.
 
-    MMEngine's own initialisation gives a worker the same seed in every epoch.
+    MMEngine's ``worker_init_fn`` gives a worker the same seed in every epoch.
     """
     seed = torch.initial_seed() % 2**32
     random.seed(seed)

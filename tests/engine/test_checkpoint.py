@@ -77,11 +77,19 @@ def test_write_then_name_then_delete(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('metric', ['score', ['score']])
 def test_a_worse_score_keeps_the_best(tmp_path, metric):
+    best = dict(validate=True, save_best=metric, rule='greater')
     EpochScore.scores = [.1, .5, .3]
-    small_run(tmp_path, validate=True, save_best=metric, rule='greater').train()
+    interrupted(tmp_path, epoch=3, epochs=4, **best)
     assert 'best_score_epoch_2.pth' in names(tmp_path) and len(names(tmp_path)) == 4
     assert load(tmp_path / 'best_score_epoch_2.pth')['meta']['epoch'] == 2
     assert load(tmp_path / 'epoch_3.pth')['message_hub']['runtime_info']['best_score'] == .5
+
+
+def test_a_better_score_replaces_the_best_also_after_a_worse_one(tmp_path):
+    EpochScore.scores = [.1, .5, .3, .6]
+    small_run(tmp_path, epochs=4, validate=True, save_best='score', rule='greater').train()
+    assert names(tmp_path) == ['best_score_epoch_4.pth', 'epoch_3.pth', 'epoch_4.pth',
+                               'last_checkpoint']
 
 
 def test_several_metrics_have_a_best_each(tmp_path):
@@ -177,9 +185,10 @@ def test_leftovers_of_killed_runs_are_deleted(tmp_path):
 
 
 def test_a_start_deletes_leftovers(tmp_path):
-    (tmp_path / '.epoch_1.pth.ab12_z9x').mkdir()
-    small_run(tmp_path, epochs=1).train()
-    assert not list(tmp_path.glob('.*'))
+    (tmp_path / 'disk/run/.epoch_1.pth.ab12_z9x').mkdir(parents=True)
+    (tmp_path / 'run/.last_checkpoint.ab12_z9x').mkdir(parents=True)
+    small_run(tmp_path / 'run', epochs=1, out_dir=str(tmp_path / 'disk')).train()
+    assert not list(tmp_path.glob('**/.*'))
 
 
 def test_the_file_needs_no_allow_list_and_resumes_completely(tmp_path):
@@ -290,6 +299,21 @@ def test_a_crafted_file_deletes_nothing(tmp_path):
     small_run(run, epochs=2, resume=True, validate=True, save_best='score', rule='greater',
               filename_tmpl='epoch_{}.pth').train()
     assert treasure.read_text() == (run / 'treasure.pth').read_text() == 'gold'
+
+
+def test_a_best_of_the_same_name_is_replaced_and_not_deleted(tmp_path):
+    """The branch that was given up had its best where the new one has it."""
+    best = dict(validate=True, save_best='score', rule='greater')
+    EpochScore.scores = [.1, .2]
+    small_run(tmp_path, epochs=2, **best).train()
+    content = load(tmp_path / 'epoch_1.pth')
+    content['message_hub']['runtime_info']['best_ckpt'] = 'best_score_epoch_2.pth'
+    torch.save(content, tmp_path / 'epoch_1.pth')
+    EpochScore.scores = [.6]
+    small_run(tmp_path, epochs=2, resume=True, load_from=str(tmp_path / 'epoch_1.pth'),
+              **best).train()
+    saved = load(tmp_path / 'best_score_epoch_2.pth')['message_hub']['runtime_info']
+    assert saved['best_score'] == .6
 
 
 def test_a_best_that_a_killed_run_could_not_record_counts(tmp_path):

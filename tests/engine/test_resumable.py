@@ -30,7 +30,7 @@ def resume(folder, **keywords):
     runner = small_run(folder, epochs=4, resume=True, max_keep_ckpts=-1, **keywords)
     runner.train()
     log, = folder.glob(f'*/{runner.timestamp}.log')
-    return runner, log.read_text()
+    return runner, log.read_text().rpartition('Config:')[2]  # of this run, in a shared second
 
 
 def edit(path, change):
