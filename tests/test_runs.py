@@ -34,8 +34,11 @@ def test_a_checkpoint_that_was_just_written_is_evaluated_and_drawn(toy, tmp_path
     assert trained.returncode == 0, trained.stderr[-3000:]
     assert (tmp_path / 'epoch_1.pth').is_file()
     tested = run('test', tmp_path / 'test', toy, '--checkpoint', tmp_path / 'epoch_1.pth',
-                 '--cfg-options', *SMALL)
+                 '--badcase', '--cfg-options', *SMALL)
     assert tested.returncode == 0, tested.stderr[-3000:]
+    # After one epoch every person is a bad case.
+    bad_cases, = (tmp_path / 'test').glob('*/badcase/results.json')
+    assert json.loads(bad_cases.read_text())
     log, = (tmp_path / 'test').glob('*/*.json')
     # The same weights on the same images: the score of the training run's own validation.
     in_training = [json.loads(line) for line in next(

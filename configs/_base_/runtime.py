@@ -8,7 +8,16 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='AtomicCheckpointHook', interval=10, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='PoseVisualizationHook', enable=False))
+    visualization=dict(type='PoseVisualizationHook', enable=False),
+    # For `mim test --badcase` with ground-truth boxes: persons with a mean squared error of more
+    # than 5 square pixels.
+    badcase=dict(
+        type='BadCaseAnalysisHook',
+        enable=False,
+        out_dir='badcase',
+        metric_type='loss',
+        metric=dict(type='KeypointMSELoss', use_target_weight=True),
+        badcase_thr=5))
 custom_hooks = [
     dict(type='EpochSeedHook'),
     dict(type='FiniteLossHook'),  # action='skip' leaves out the step

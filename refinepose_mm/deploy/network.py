@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmpose.apis import init_model
 from torch import Tensor, nn
 
-from ..checkpoints import read_checkpoint
+from ..checkpoints import read_checkpoint, require_finite
 from ..codecs import decode_udp
 from .config import load_config, usable_device
 
@@ -79,11 +79,13 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
-        ValueError: If it is broken, or not of this model.
+        ValueError: If it is broken, not of this model, or not finite.
     """
+    weights = read_checkpoint(str(checkpoint))
     try:
-        model.load_state_dict(read_checkpoint(str(checkpoint)))
+        model.load_state_dict(weights)
     except RuntimeError as error:  # torch lists every key
         lines = str(error).splitlines()
         raise ValueError(f'{checkpoint} is not of this config: ' + ' '.join(
             line.strip()[:200] for line in lines[1:3])) from None
+    require_finite(weights, str(checkpoint))
