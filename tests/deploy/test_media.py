@@ -174,6 +174,15 @@ def test_a_damaged_stream_ends_in_an_error(film, name, codec, options):
     expect_damage(path)
 
 
+@pytest.mark.parametrize('name, codec', [('a.mkv', 'libx264'), ('a.webm', 'libvpx')])
+def test_a_stream_that_ends_before_the_stated_time_is_not_whole(film, name, codec):
+    path = film(name, codec)
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + bytes(len(content) - half))  # as an aborted copy leaves it
+    assert len(expect_damage(path)) > COUNT / 4
+
+
 def test_what_an_edit_list_cuts_off_is_not_missing(film):
     path = film('trimmed.mp4')
     content = path.read_bytes()
