@@ -174,6 +174,16 @@ def test_a_damaged_stream_ends_in_an_error(film, name, codec, options):
     expect_damage(path)
 
 
+def test_a_packet_that_the_decoder_refuses_ends_in_an_error(av, film):
+    path = film('a.mp4')
+    with av.open(str(path)) as container:
+        start, size = [(packet.pos, packet.size) for packet in container.demux(video=0)][20]
+    content = bytearray(path.read_bytes())
+    content[start:start + size] = b'\xff' * size
+    path.write_bytes(content)
+    expect_damage(path)
+
+
 @pytest.mark.parametrize('name, codec', [('a.mkv', 'libx264'), ('a.webm', 'libvpx')])
 def test_a_stream_that_ends_before_the_stated_time_is_not_whole(film, name, codec):
     path = film(name, codec)
@@ -201,6 +211,18 @@ def test_other_files_and_playlists_are_refused(film, tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(OSError, match='other.mp4 cannot be read as a video: '):
         open_source(path)
+
+
+def test_sound_alone_is_no_video(av, tmp_path):
+    path = tmp_path / 'sound.mkv'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream('pcm_s16le', rate=8000)
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), 's16', 'mono')
+        sound.sample_rate = 8000
+        container.mux(stream.encode(sound))
+        container.mux(stream.encode())
+    with pytest.raises(OSError, match='sound.mkv holds no video'):
+        Video(path)
 
 
 def test_an_mp4_that_was_cut_before_its_index_is_refused(film):
