@@ -293,11 +293,11 @@ def test_a_crafted_file_deletes_nothing(tmp_path):
     (run / 'treasure.pth').write_text('gold')
     content = load(run / 'epoch_1.pth')
     content['message_hub']['runtime_info'].update(
-        best_ckpt=str(treasure), best_score=-1., keep_ckpt_ids=['../../treasure', '/', 1, 2, 3])
+        best_ckpt=str(treasure), best_score=-1., keep_ckpt_ids=['../treasure', 'treasure', 1, 2, 3])
     torch.save(content, run / 'epoch_1.pth')
     EpochScore.scores = [.5]
     small_run(run, epochs=2, resume=True, validate=True, save_best='score', rule='greater',
-              filename_tmpl='epoch_{}.pth').train()
+              filename_tmpl='{}.pth').train()
     assert treasure.read_text() == (run / 'treasure.pth').read_text() == 'gold'
 
 

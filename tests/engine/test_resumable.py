@@ -1,5 +1,6 @@
 """`--resume` takes the newest complete checkpoint of its own folder, says which, executes none."""
 
+import re
 import shutil
 
 import pytest
@@ -168,7 +169,11 @@ def test_an_equal_config_and_data_set_are_not_worth_a_word(run):
     runner = small_run(run, **keywords)
     runner.train()
     log, = run.glob(f'*/{runner.timestamp}.log')
-    assert 'experiment_name' in log.read_text()
-    assert 'dataset metainfo' not in log.read_text()
+    text = log.read_text().rpartition('Config:')[2]
+    assert 'Resuming from' in text
+    assert 'dataset metainfo' not in text
+    # All that is new: that it resumes, and the name that small_run counts.
+    changed = re.findall(r'^[-+] .*', text, re.MULTILINE)
+    assert [line[2:17] for line in changed] == ['experiment_name'] * 2
 
 
