@@ -13,7 +13,10 @@ from xml.etree import ElementTree
 MACHINE = (  # parts of the reasons that no package can cure
     'no real photos at',
     'needs CUDA',
+    'needs a GPU',
     'on accelerators only',
+    'needs fork',  # the three below: other systems than Linux
+    'limits the size of files',
     "is glibc's",
 )
 

@@ -107,7 +107,7 @@ def step_with_sharded_optimizer(rank, folder):
                f'{folder}/{rank}.pth')
 
 
-def test_sharded_optimizer_steps_everything_and_holds_a_share_each(tmp_path):
+def test_sharded_optimizer_updates_all_and_keeps_a_share_per_process(tmp_path):
     in_processes(step_with_sharded_optimizer, tmp_path)
     first, second = (torch.load(tmp_path / f'{rank}.pth') for rank in range(PROCESSES))
     assert all(first['moved'].values())

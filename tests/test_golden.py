@@ -73,6 +73,8 @@ def test_training_resumes_from_the_checkpoint(files, tmp_path, monkeypatch):
     config = Config.fromfile(CONFIG)
     config.update(load_from=str(files / 'epoch_1.pth'), resume=True)
     config.train_cfg.max_epochs = 2
+    # 0.1.0 decayed the rates of an encoder from scratch, too: [] loads nothing and keeps the decay.
+    config.model.backbone.init_cfg = []
     runner = Runner.from_cfg(config)
     runner.train()
     optimizer = runner.optim_wrapper.optimizer

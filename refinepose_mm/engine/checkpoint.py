@@ -15,6 +15,7 @@ import re
 import shutil
 from collections import deque
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 import torch
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
@@ -61,6 +62,11 @@ class AtomicCheckpointHook(CheckpointHook):
     Storage that is not local is left to MMEngine.
     """
 
+    # Set by MMEngine.
+    keep_ckpt_ids: deque[int]
+    best_ckpt_path: str | None
+    best_ckpt_path_dict: dict[Any, str | None]
+
     def before_run(self, runner: Runner) -> None:
         """Choose what to resume from; check the file if the user named one.
 
@@ -74,7 +80,7 @@ class AtomicCheckpointHook(CheckpointHook):
             if os.path.isfile(runner._load_from):
                 require_intact(Path(runner._load_from))
             return
-        answer = [None, None]  # the same in every process, also without a shared disk
+        answer: list[Any] = [None, None]  # the same in every process, also without a shared disk
         if is_main_process():
             try:
                 answer[0] = newest_complete(
@@ -136,7 +142,7 @@ class AtomicCheckpointHook(CheckpointHook):
                     f'{len(broken)} of {len(checkpoint[key])} tensors are not finite at iteration '
                     f'{runner.iter}, first {broken[0]}; nothing was saved, earlier checkpoints are '
                     'untouched')
-        left_out = []
+        left_out: list[str] = []
         for key in ('meta', 'message_hub', 'optimizer', 'param_schedulers'):
             if key in checkpoint:
                 checkpoint[key] = to_plain(checkpoint[key], key, left_out)
@@ -172,14 +178,16 @@ class AtomicCheckpointHook(CheckpointHook):
         if not self.save_best:
             return
         single = hasattr(self, 'best_ckpt_path')
-        before = {None: self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict)
+        before: dict[Any, str | None] = (
+            {None: self.best_ckpt_path} if single else dict(self.best_ckpt_path_dict))
         # What MMEngine does not know of it does not delete.
         if single:
             self.best_ckpt_path = None
         else:
             self.best_ckpt_path_dict = dict.fromkeys(before)
         super()._save_best_checkpoint(runner, metrics)
-        after = {None: self.best_ckpt_path} if single else self.best_ckpt_path_dict
+        after: dict[Any, str | None] = (
+            {None: self.best_ckpt_path} if single else self.best_ckpt_path_dict)
         for key, path in before.items():
             if after[key] is None:
                 after[key] = path

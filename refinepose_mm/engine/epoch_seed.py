@@ -26,8 +26,8 @@ class EpochSeedHook(Hook):
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Seed random, numpy and torch; each process of a distributed run has its own seed."""
-        seed = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
-        seed = int(seed.generate_state(1)[0])
+        sequence = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
+        seed = int(sequence.generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)

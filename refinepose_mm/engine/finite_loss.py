@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, is_distributed
@@ -36,8 +37,8 @@ class FiniteLossHook(Hook):
             raise ValueError(f"action is 'stop' or 'skip', got {action!r}")
         self.action = action
         self.num_skipped = 0
-        self._batch = None
-        self._buffers = []
+        self._batch: dict | None = None
+        self._buffers: list[tuple[Tensor, Tensor]] = []
 
     def before_train(self, runner: Runner) -> None:
         """Put the check in front of the optimizer wrapper.
@@ -47,7 +48,8 @@ class FiniteLossHook(Hook):
         wrapper = runner.optim_wrapper
         wrapper.update_params = functools.partial(self._update, runner, wrapper.update_params)
 
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None):
+    def before_train_iter(self, runner: Runner, batch_idx: int,
+                          data_batch: dict | None = None) -> None:
         """Keep the batch, whose images the error names, and what its forward pass changes."""
         self._batch = data_batch
         if self.action == 'skip':
@@ -65,7 +67,7 @@ class FiniteLossHook(Hook):
                 f'{self.num_skipped} steps were left out: their losses were not finite.')
 
     def _update(self, runner: Runner, update: OptimWrapper.update_params, loss: Tensor,
-                *args, **kwargs) -> None:
+                *args: Any, **kwargs: Any) -> None:
         """Update the parameters if the loss is finite in every process."""
         bad = ~torch.isfinite(loss.detach()).all()
         if is_distributed():
@@ -101,7 +103,7 @@ def describe(batch: dict | None) -> str:
     return f'images: {", ".join(names)}{found}'
 
 
-def _targets(sample: object) -> list[Tensor]:
+def _targets(sample: Any) -> list[Tensor]:
     return [value for part in ('gt_fields', 'gt_instance_labels') if part in sample
             for value in getattr(sample, part).values()]
 

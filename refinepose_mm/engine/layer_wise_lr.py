@@ -7,6 +7,8 @@ full rate, so here the backbone tells the depth of each of its parameters.
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
@@ -62,19 +64,19 @@ class LayerWiseLRConstructor(DefaultOptimWrapperConstructor):
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         """Build the optimizer wrapper for a pose estimator."""
-        model = model.module if is_model_wrapper(model) else model
-        if not hasattr(model.backbone, 'get_layer_depth'):
+        estimator: Any = model.module if is_model_wrapper(model) else model
+        if not hasattr(estimator.backbone, 'get_layer_depth'):
             raise ValueError(f'{type(self).__name__} needs a backbone with get_layer_depth, such '
-                             f'as ShortcutViT; got {type(model.backbone).__name__}')
-        self.from_scratch = getattr(model.backbone, 'further_init_cfg', True) is None
+                             f'as ShortcutViT; got {type(estimator.backbone).__name__}')
+        self.from_scratch = getattr(estimator.backbone, 'further_init_cfg', True) is None
         if self.from_scratch and self.layer_decay_rate < 1:
             print_log(f'model.backbone.init_cfg is None: the encoder starts from scratch, so '
                       f'layer_decay_rate={self.layer_decay_rate} is not applied', logger='current')
-        names = [name for name, _ in model.named_parameters()]
+        names = [name for name, _ in estimator.named_parameters()]
         unmatched = [key for key in self.custom_keys if not any(key in name for name in names)]
         if unmatched:
             raise ValueError(f'custom_keys match no parameter: {", ".join(unmatched)}')
-        return super().__call__(model)
+        return super().__call__(estimator)
 
     def add_params(self, params: list[dict], module: nn.Module) -> None:
         """Sort the parameters into groups of equal learning rate and weight decay."""
@@ -96,7 +98,8 @@ class LayerWiseLRConstructor(DefaultOptimWrapperConstructor):
         """Factors of one parameter on the learning rate and on the weight decay."""
         lr_scale = 1.
         if name.startswith('backbone.') and not self.from_scratch:
-            depth, num_depths = module.backbone.get_layer_depth(name[len('backbone.'):])
+            backbone: Any = module.backbone
+            depth, num_depths = backbone.get_layer_depth(name[len('backbone.'):])
             lr_scale = self.layer_decay_rate**(num_depths - 1 - depth)
         # One dimension: weights and biases of norms, biases of layers, gates.
         decay_scale = 0. if param.ndim == 1 or name.endswith('pos_embed') else 1.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,9 @@ def to_plain(value: object, name: str, left_out: list[str]) -> object:
             except TypeError:
                 left_out.append(f'{name}.{key}')
         return plain
-    for kind, target in ((tuple, tuple), ((list, deque), list), ((set, frozenset), set)):
+    kinds: tuple[tuple[Any, Any], ...] = (
+        (tuple, tuple), ((list, deque), list), ((set, frozenset), set))
+    for kind, target in kinds:
         if isinstance(value, kind):
             return target(to_plain(item, f'{name}.{index}', left_out)
                           for index, item in enumerate(value))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F
 from mmcv.cnn import build_activation_layer
 from mmpose.models.heads import HeatmapHead
@@ -56,7 +59,7 @@ class UpSample(nn.Module):
     def forward(self, x: Tensor, positions: Tensor | None) -> Tensor:
         if not self.aggregate:
             return self.activate(self._enlarge(x, positions))
-        first, second = self.aggregate
+        first, second = cast('Iterable[FeatureAggregation]', self.aggregate)
         # Backward recomputes the enlarged map: keeping it costs more than making it again.
         x = recompute(lambda x, positions: first.convolve(self._enlarge(x, positions)),
                       x, positions)

@@ -39,6 +39,7 @@ class ScaleBlock(nn.Module):
 
     def forward(self, x: Tensor, want_positions: bool) -> tuple[Tensor, Tensor | None]:
         if self.pool_conv is None:
+            assert self.conv is not None  # a stage has one of them or both
             return self.conv(x), None
         if want_positions:
             pooled, positions = max_pool_with_positions(self.pool_conv(x))

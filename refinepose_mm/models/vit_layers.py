@@ -53,7 +53,8 @@ class FeedForward(nn.Module):
             Linear(feedforward_channels, embed_dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        (first, gelu), second = self.layers
+        expand, second = self.layers
+        first, gelu = expand.children()
         return recompute(lambda x: second(gelu(x)), first(x))
 
 

@@ -50,7 +50,8 @@ class PackedLinear(nn.Module):
         self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
         self.bias = linear.bias.detach()
         # The operation's name, its scalars and its algorithm ('none' is the exact GELU).
-        self.activation = ('gelu', [], 'none') if gelu else ('none', [], '')
+        self.activation: tuple[str, list[float], str] = (
+            ('gelu', [], 'none') if gelu else ('none', [], ''))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *self.activation)

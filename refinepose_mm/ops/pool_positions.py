@@ -9,6 +9,8 @@ of scattering, which standard ONNX operators express. Values, maxima and gradien
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -97,14 +99,14 @@ class _Pool(torch.autograd.Function):
     """`_pool` that keeps the positions for its gradient; torch would keep the map and int64."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
         pooled, positions = _pool(x)
         ctx.save_for_backward(positions)
         ctx.mark_non_differentiable(positions)
         return pooled, positions
 
     @staticmethod
-    def backward(ctx, grad: Tensor, _: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> Tensor:
         return _place(grad, *ctx.saved_tensors)
 
 
@@ -112,10 +114,10 @@ class _Unpool(torch.autograd.Function):
     """`_place` with its own gradient; autograd's would take four times as many products."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, positions: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, positions: Tensor) -> Tensor:
         ctx.save_for_backward(positions)
         return _place(x, positions)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         return _pick(grad, *ctx.saved_tensors), None

@@ -76,7 +76,7 @@ def test_decodes_noisy_heatmaps_as_mmpose_does(peak, noise, smoothness):
     np.testing.assert_array_equal(scores, expected_scores)
 
 
-def test_of_equal_maxima_the_first_counts_as_in_mmpose():
+def test_ties_take_the_first_maximum_as_in_mmpose():
     heatmaps = np.zeros((1, 3, 64, 48), np.float32)
     heatmaps[0, 0, [10, 50], [40, 5]] = 1  # two peaks
     heatmaps[0, 1, 20:29, 30:39] = 1  # a plateau
@@ -103,7 +103,7 @@ def test_map_without_a_finite_positive_maximum_has_no_keypoint(value, score, pix
     assert np.isfinite(keypoints).all()
 
 
-def test_step_that_cannot_be_computed_is_not_made():
+def test_refinement_steps_that_are_not_finite_are_dropped():
     heatmaps = np.zeros((1, 1, 64, 48), np.float32)
     heatmaps[0, 0, 20, 10] = 1e-45  # blurring makes it 0, and scaling NaN
     keypoints, _ = decode_at_once(BatchedUDPHeatmap(**SIZES), heatmaps)
@@ -141,7 +141,7 @@ def test_memory_format_does_not_matter():
 
 
 @pytest.mark.parametrize('peak, noise', [(1, .002), (.01, .002), (200, 2)])
-def test_blurring_only_where_it_matters_changes_nothing(peak, noise):
+def test_blurring_the_patch_equals_blurring_the_map(peak, noise):
     heatmaps = torch.from_numpy(noisy_people(peak, noise, 2))
     kernel = gaussian_kernel(11)
     coordinates, scores = decode_udp(heatmaps, kernel, blur_all=False)

@@ -91,6 +91,13 @@ def test_custom_keys_multiply_and_the_longest_wins():
     assert scales['backbone.layers.11.attn.proj.weight'] == pytest.approx((8., 1.))
 
 
+def test_a_wrapped_model_has_the_groups_of_the_model():
+    model = MODELS.build(refinepose('tiny', (64, 48)))
+    scales = [groups_by_name(wrapper_of(either, layer_decay_rate=.8))
+              for either in (model, torch.nn.DataParallel(model))]
+    assert scales[0] == scales[1] and 'backbone.pos_embed' in scales[1]
+
+
 def test_frozen_parameters_are_left_out():
     model = model_of(refinepose, 'small')
     model.backbone.pos_embed.requires_grad_(False)

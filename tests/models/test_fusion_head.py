@@ -82,8 +82,8 @@ def test_taper_mirrors_the_stem():
     assert second.aggregate[1].pointwise_conv.out_channels == head.final_layer.in_channels == D // 2
 
 
-def test_initial_scale_avoids_both_ditches():
-    """Neither 5e-9 at the output (std 1e-3 everywhere) nor heatmaps of order one (torch's)."""
+def test_initial_heatmaps_neither_vanish_nor_reach_order_one():
+    """A std of 1e-3 in every layer gives 5e-9; torch's default gives heatmaps of order one."""
     torch.manual_seed(0)
     head = FusionHead(192, 17).eval()
     head.init_weights()

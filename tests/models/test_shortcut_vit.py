@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from refinepose_mm.models import ShortcutViT
-from refinepose_mm.models.shortcut_vit import ARCHS
+from refinepose_mm.models.shortcut_vit import ARCHS, resize_pos_embed
 
 TINY = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 
@@ -96,6 +96,13 @@ def test_position_embedding_keeps_its_orientation():
     resized = model._pos_embed_for((8, 3))[0, :, 0].view(8, 3)
     assert (resized.diff(dim=0) > 0).all()
     torch.testing.assert_close(resized, resized[:, :1].expand(8, 3))
+
+
+def test_interpolated_position_embedding_keeps_its_type():
+    pos_embed = torch.randn(1, 12, 32).bfloat16()
+    resized = resize_pos_embed(pos_embed, (4, 3), (6, 4))
+    # The interpolation itself is in single precision.
+    assert torch.equal(resized, resize_pos_embed(pos_embed.float(), (4, 3), (6, 4)).bfloat16())
 
 
 def test_attention_mixes_tokens_as_softmax_of_scaled_products():
