@@ -29,9 +29,8 @@ class Annotations:
         images_lacking: Field -> number of images without it.
         lacking: Field -> number of annotations without it.
         lengths: Length of an annotation's keypoints -> number of annotations.
-        usable: Number of annotations that training can use: a box, and a keypoint that is
-            labelled; no crowd.
-        strangers: Number of annotations of images that are not listed.
+        usable: Number of annotations that training can use: of a listed image, with a box and a
+            labelled keypoint; no crowd.
     """
 
     path: str
@@ -45,7 +44,6 @@ class Annotations:
     lacking: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
     usable: int = 0
-    strangers: int = 0
 
     def problems_as_images(self) -> list[str]:
         """What hinders reading the images."""
@@ -68,12 +66,9 @@ class Annotations:
         if 'annotations' not in self.lists:
             return [f'{self.path} has no annotations']
         problems = self._lacking(PERSONS)
-        if self.strangers:
-            problems.append(f'{self.path}: {self.strangers} of {self.num_annotations} annotations '
-                            'are of images that it does not list')
         if not self.usable:
-            problems.append(f'{self.path}: none of {self.num_annotations} annotations has bbox and '
-                            'labelled keypoints')
+            problems.append(f'{self.path}: none of {self.num_annotations} annotations has bbox, '
+                            'labelled keypoints and an image that is listed')
         wrong = {length: count for length, count in self.lengths.items()
                  if num_keypoints is not None and length != 3 * num_keypoints}
         for length, count in wrong.items():
@@ -90,14 +85,17 @@ class Annotations:
         """
         if self.broken:
             return [self.broken]
-        problems = [f'{self.path} has no {name}, which CocoMetric needs'
+        problems = [f'{self.path} has no {name}'
                     for name in ('images', 'annotations', 'categories') if name not in self.lists]
-        fields = (*EVALUATION, 'area') if use_area else EVALUATION
-        return problems + self._lacking(fields, ', which CocoMetric needs')
+        problems += self._lacking(EVALUATION)
+        if use_area:
+            problems += [f'{line}, which CocoMetric needs unless use_area=False'
+                         for line in self._lacking(('area', ))]
+        return problems
 
-    def _lacking(self, fields: tuple[str, ...], why: str = '') -> list[str]:
+    def _lacking(self, fields: tuple[str, ...]) -> list[str]:
         return [f'{self.path}: {self.lacking[name]} of {self.num_annotations} annotations have no '
-                f'{name}{why}' for name in fields if self.lacking[name]]
+                f'{name}' for name in fields if self.lacking[name]]
 
 
 def read_annotations(path: str) -> Annotations:
@@ -125,10 +123,10 @@ def read_annotations(path: str) -> Annotations:
         keypoints, box = annotation.get('keypoints'), annotation.get('bbox')
         if isinstance(keypoints, list):
             found.lengths[len(keypoints)] += 1
-            found.usable += (_has_area(box) and not annotation.get('iscrowd')
+            found.usable += (_hashable(annotation.get('image_id')) in found.image_ids
+                             and _has_area(box) and not annotation.get('iscrowd')
                              and annotation.get('num_keypoints', 1) != 0
                              and any(keypoints[2::3]))
-        found.strangers += _hashable(annotation.get('image_id')) not in found.image_ids
     return found
 
 

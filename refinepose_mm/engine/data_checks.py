@@ -111,8 +111,16 @@ def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict
     return problems
 
 
-def metric_problems(metrics: list[dict], where: str, read: Reader) -> list[str]:
-    """What is wrong with the annotations that metrics read themselves."""
+def metric_problems(metrics: list[dict], where: str, datasets: list[dict],
+                    read: Reader) -> list[str]:
+    """What is wrong with the annotations that metrics read themselves.
+
+    Args:
+        metrics: Configs of CocoMetrics.
+        where: Their dotted name.
+        datasets: Whose images they evaluate.
+        read: Reads an annotation file.
+    """
     problems = []
     for metric in metrics:
         path = metric.get('ann_file')
@@ -120,8 +128,15 @@ def metric_problems(metrics: list[dict], where: str, read: Reader) -> list[str]:
             continue
         if not os.path.isfile(path):
             problems.append(f'{where}: {path} not found')
-        elif not metric.get('format_only'):
-            problems += read(path).problems_in_evaluation(metric.get('use_area', True))
+            continue
+        problems += read(path).problems_in_evaluation(metric.get('use_area', True))
+        for dataset in datasets:
+            images = _join(dataset.get('data_root'), dataset.get('ann_file') or '')
+            missing = (read(images).image_ids - read(path).image_ids
+                       if os.path.isfile(images) else set())
+            if missing:
+                problems.append(f'{where}: {path} lacks {len(missing)} of the images of {images}, '
+                                f'such as {min(map(str, missing))}')
     return problems
 
 

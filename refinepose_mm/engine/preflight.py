@@ -119,9 +119,11 @@ def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> l
         problems += loader_problems(loader, f'{mode}_dataloader')
         problems += joint_problems(config, loader.get('dataset') or {}, f'{mode}_dataloader')
         metrics = metrics_of(config, mode)
-        for dataset, where in parts(loader.get('dataset') or {}, f'{mode}_dataloader.dataset'):
+        datasets = list(parts(loader.get('dataset') or {}, f'{mode}_dataloader.dataset'))
+        for dataset, where in datasets:
             problems += dataset_problems(dataset, where, read, metrics)
-        problems += metric_problems(metrics, f'{mode}_evaluator', read)
+        problems += metric_problems(
+            metrics, f'{mode}_evaluator', [dataset for dataset, _ in datasets], read)
     return list(dict.fromkeys(problems))  # val and test often share a file
 
 
