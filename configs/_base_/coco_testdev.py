@@ -3,8 +3,9 @@
 `mim test` writes work_dirs/coco_testdev.keypoints.json in the format of COCO's evaluation server.
 COCO_BOXES can be the path of another detection file.
 """
-testdev_root = '{{$COCO_ROOT:data/coco/}}'
-testdev_boxes = '{{$COCO_BOXES:AP_H_56}}'
+# '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
+testdev_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
+testdev_boxes = __import__('os').environ.get('COCO_BOXES', 'AP_H_56')
 if testdev_boxes.lower() == 'gt':
     raise ValueError('COCO_BOXES=gt: test-dev has no ground-truth boxes; unset COCO_BOXES or set '
                      'it to the path of a detection file')

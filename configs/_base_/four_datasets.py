@@ -4,10 +4,11 @@ COCO_ROOT, AIC_ROOT, MPII_ROOT and CROWDPOSE_ROOT are the folders in MMPose's la
 matched by name; the target set decides which of them count. Necks are left out: each of the sets
 means another point by the word.
 """
-coco_root = '{{$COCO_ROOT:data/coco/}}'
-aic_root = '{{$AIC_ROOT:data/aic/}}'
-mpii_root = '{{$MPII_ROOT:data/mpii/}}'
-crowdpose_root = '{{$CROWDPOSE_ROOT:data/crowdpose/}}'
+# '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
+coco_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
+aic_root = __import__('os').environ.get('AIC_ROOT', 'data/aic/')
+mpii_root = __import__('os').environ.get('MPII_ROOT', 'data/mpii/')
+crowdpose_root = __import__('os').environ.get('CROWDPOSE_ROOT', 'data/crowdpose/')
 
 coco = dict(
     type='CocoDataset',

@@ -19,6 +19,7 @@ default_hooks = dict(
         metric=dict(type='KeypointMSELoss', use_target_weight=True),
         badcase_thr=5))
 custom_hooks = [
+    dict(type='PreflightHook'),  # what is wrong is said before the run starts
     dict(type='EpochSeedHook'),
     dict(type='FiniteLossHook'),  # action='skip' leaves out the step
     dict(type='CompileNetworkHook'),  # for --cfg-options compile=True

@@ -1,7 +1,8 @@
 """Toy people in COCO's format, 128x96, ground-truth boxes; `refinepose toy` draws them."""
 _base_ = './topdown.py'
 
-data_root = '{{$TOY_ROOT:data/toy/}}'
+# '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
+data_root = __import__('os').environ.get('TOY_ROOT', 'data/toy/')
 dataset_type = 'CocoDataset'
 codec = dict(type='BatchedUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
 

@@ -1,7 +1,8 @@
 """A tiny RefinePose learns a handful of COCO photos by heart; see README.md beside this file."""
 _base_ = '../../configs/refinepose_tiny_toy.py'
 
-data_root = '{{$COCO_ROOT:data/coco/}}'
+# '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
+data_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
 annotations = 'annotations/person_keypoints_train2017.json'
 
 # The photos are seen as they are, without augmentation: the question is whether the chain of

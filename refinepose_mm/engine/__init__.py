@@ -6,8 +6,10 @@ from .epoch_seed import EpochSeedHook, seed_worker
 from .finite_loss import FiniteLossHook
 from .layer_wise_lr import LayerWiseLRConstructor
 from .memory import KeepMemoryHook, keep_memory
+from .preflight import PreflightHook, problems_of
 
 __all__ = [
     'AtomicCheckpointHook', 'CompileNetworkHook', 'EpochSeedHook', 'FiniteLossHook',
-    'KeepMemoryHook', 'LayerWiseLRConstructor', 'keep_memory', 'seed_worker'
+    'KeepMemoryHook', 'LayerWiseLRConstructor', 'PreflightHook', 'keep_memory', 'problems_of',
+    'seed_worker'
 ]

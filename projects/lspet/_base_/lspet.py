@@ -5,11 +5,12 @@ other photos, set LSPET_VAL to the path of their annotations and LSPET_VAL_IMAGE
 """
 _base_ = '../../../configs/_base_/topdown.py'
 
-data_root = '{{$LSPET_ROOT:data/lspet/}}'
-val_annotations = '{{$LSPET_VAL:default}}'
+# '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
+data_root = __import__('os').environ.get('LSPET_ROOT', 'data/lspet/')
+val_annotations = __import__('os').environ.get('LSPET_VAL', 'default')
 if val_annotations == 'default':
     val_annotations = f'{data_root}/lspet_val.json'
-val_images = '{{$LSPET_VAL_IMAGES:default}}'
+val_images = __import__('os').environ.get('LSPET_VAL_IMAGES', 'default')
 if val_images == 'default':
     val_images = f'{data_root}/val/'
 dataset_type = 'CocoDataset'

@@ -1,0 +1,202 @@
+"""What a run would trip over later is said before it starts: all of it, in one line.
+
+MMEngine's first hook, ``before_run``, comes after the data sets are built, and some mistakes show
+at the first validation only. Runs with a :class:`PreflightHook` read the config and the
+annotations once before anything is built.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import inspect
+import os
+import re
+from collections.abc import Iterator
+from typing import Callable
+
+import torch
+from mmengine.config import Config
+from mmengine.dist import broadcast_object_list, is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from .annotations import read_annotations
+from .data_checks import dataset_problems, joint_problems, metric_problems, metrics_of, parts
+
+MODES = ('train', 'val', 'test')
+# What MMEngine, MMPose's scripts and this package read of a config, beside Runner's arguments.
+OTHER_KEYS = {'custom_imports', 'compile', 'sync_bn', 'model_wrapper_cfg', 'preprocess_cfg',
+              'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval',
+              'data_mode', 'dataset_type', 'backend_args', 'vis_backends', 'codec'}
+SIMILAR = .87  # of difflib: 'modl' is near to 'model', 'models2' is not
+
+
+@HOOKS.register_module()
+class PreflightHook(Hook):
+    """Refuses a run whose config, data or checkpoint would fail later, or not be what was meant.
+
+    In a test all weights must come from the checkpoint: MMEngine only logs what does not fit.
+
+    Raises:
+        ValueError: Before the run, with everything that :func:`problems_of` finds; when the
+            checkpoint is loaded, if it does not fit the model in a test or a resumed run, or
+            does not fit it anywhere in training.
+    """
+
+    mode = None
+
+    def check(self, runner: Runner, mode: str) -> None:
+        """Look before the run builds its data sets; one process looks for all."""
+        self.mode = mode
+        found = [[]]
+        if is_main_process():
+            modes = ['train', 'val'] if mode == 'train' else [mode]
+            if mode == 'train' and runner._val_loop is None:
+                modes.remove('val')
+            found[0] = problems_of(runner.cfg, modes)
+        broadcast_object_list(found)
+        problems, = found
+        if problems:
+            numbered = ' '.join(f'({number}) {problem};' for number, problem
+                                in enumerate(problems, 1)).rstrip(';')
+            raise ValueError(problems[0] if len(problems) == 1 else
+                             f'{len(problems)} problems: {numbered}')
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Compare the checkpoint with the model, by names and shapes."""
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        fitting, problems = compare_weights(model, checkpoint.get('state_dict', checkpoint))
+        if not problems:
+            return
+        message = (f'{runner._load_from} is not of this config: {fitting} of '
+                   f'{len(model.state_dict())} tensors of the model fit; {"; ".join(problems)}')
+        if self.mode in ('val', 'test') or runner._resume or not fitting:
+            raise ValueError(message)
+        runner.logger.warning(message)
+
+
+def _looking_first(method: Callable[[Runner], object], mode: str) -> Callable[[Runner], object]:
+    """A method of Runner that asks a run's own PreflightHook before it builds anything."""
+
+    @functools.wraps(method)
+    def look_and_run(runner: Runner) -> object:
+        for hook in runner.hooks:
+            if isinstance(hook, PreflightHook):
+                hook.check(runner, mode)
+        return method(runner)
+
+    return look_and_run
+
+
+for _mode in MODES:
+    setattr(Runner, _mode, _looking_first(getattr(Runner, _mode), _mode))
+
+
+def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> list[str]:
+    """Everything in a config, and in the files that it names, that a run would trip over.
+
+    Reads each annotation file once, and looks for the first and the last image only. Files on
+    other storage (such as s3://) are not looked at.
+
+    Args:
+        config: Of the run.
+        modes: Which parts of it will be used: 'train', 'val', 'test'.
+
+    Returns:
+        One line for each problem; empty if none was found.
+    """
+    read = functools.lru_cache(maxsize=None)(read_annotations)
+    problems = key_problems(config) + device_problems(config, modes)
+    problems += checkpoint_problems(config, modes)
+    for mode in modes:
+        loader = config.get(f'{mode}_dataloader')
+        if not loader:
+            continue
+        problems += loader_problems(loader, f'{mode}_dataloader')
+        problems += joint_problems(config, loader.get('dataset') or {}, f'{mode}_dataloader')
+        metrics = metrics_of(config, mode)
+        datasets = list(parts(loader.get('dataset') or {}, f'{mode}_dataloader.dataset'))
+        for dataset, where in datasets:
+            problems += dataset_problems(dataset, where, read, metrics)
+        problems += metric_problems(
+            metrics, f'{mode}_evaluator', [dataset for dataset, _ in datasets], read)
+    return list(dict.fromkeys(problems))  # val and test often share a file
+
+
+def key_problems(config: Config) -> list[str]:
+    """Top-level keys that nobody reads and that look like a known one, as in `modl=...`."""
+    known = {*inspect.signature(Runner.__init__).parameters, *OTHER_KEYS}
+    problems = []
+    for key in config:
+        near = difflib.get_close_matches(key, known, 1, SIMILAR)
+        # A name that continues a known one, such as train_dataloader_small, is a variable.
+        if key not in known and near and not key.startswith(near[0]):
+            problems.append(f'{key} is read by nobody; {near[0]}?')
+    return problems
+
+
+def device_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
+    """Devices that are asked for and not there."""
+    if torch.cuda.is_available():
+        return []
+    problems = []
+    if 'train' in modes and (config.get('optim_wrapper') or {}).get('type') == 'AmpOptimWrapper':
+        problems.append('mixed precision (--amp, AmpOptimWrapper) needs a GPU, none is found')
+    backend = ((config.get('env_cfg') or {}).get('dist_cfg') or {}).get('backend', 'nccl')
+    if config.get('launcher', 'none') != 'none' and backend == 'nccl':
+        problems.append(f'launcher {config.launcher} with backend nccl needs GPUs, none is found')
+    return problems
+
+
+def checkpoint_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
+    """Checkpoints that do not exist. URLs are not looked at; a test needs no initialisation."""
+    named = {'load_from': config.get('load_from')}
+    if 'train' in modes:
+        named.update(_initial(config.get('model'), 'model'))
+    return [f'{where}: checkpoint {path} not found' for where, path in named.items()
+            if path and '://' not in path and not os.path.exists(path)]
+
+
+def _initial(value: object, where: str) -> Iterator[tuple[str, str]]:
+    """Every init_cfg.checkpoint in a model, with its dotted name."""
+    if isinstance(value, (list, tuple)):
+        value = {str(index): item for index, item in enumerate(value)}
+    if not isinstance(value, dict):
+        return
+    for key, item in value.items():
+        if key == 'checkpoint' and 'init_cfg' in where and isinstance(item, str):
+            yield f'{where}.{key}', item
+        yield from _initial(item, f'{where}.{key}')
+
+
+def loader_problems(loader: dict, where: str) -> list[str]:
+    """What torch's DataLoader refuses without workers."""
+    if loader.get('num_workers', 0) > 0:
+        return []
+    return [f'{where}.{key}={loader[key]} needs num_workers of at least 1, got 0; set it to {off}'
+            for key, off in (('persistent_workers', False), ('prefetch_factor', None))
+            if loader.get(key)]
+
+
+def compare_weights(model: nn.Module, weights: dict[str, Tensor]) -> tuple[int, list[str]]:
+    """How a checkpoint fits a model.
+
+    Returns:
+        Number of the model's tensors that fit, and what does not fit: counts with first names.
+    """
+    weights = {re.sub('^module[.]', '', name): value for name, value in weights.items()}
+    target = model.state_dict()
+    groups = {
+        'missing': [name for name in target if name not in weights],
+        'unknown': [name for name in weights if name not in target],
+        'of another shape': [
+            f'{name} {tuple(weights[name].shape)} in place of {tuple(value.shape)}'
+            for name, value in target.items()
+            if name in weights and weights[name].shape != value.shape]}
+    fitting = len(target) - len(groups['missing']) - len(groups['of another shape'])
+    return fitting, [f'{len(names)} {kind}: {", ".join(names[:3])}{", ..." if names[3:] else ""}'
+                     for kind, names in groups.items() if names]
