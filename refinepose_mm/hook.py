@@ -25,6 +25,11 @@ def site_packages() -> Path:
     return Path(sysconfig.get_path('purelib'))
 
 
+def hook_files(folder: Path) -> list[Path]:
+    """The files of the hook that stand in a folder."""
+    return [path for name in contents() if (path := folder / name).is_file()]
+
+
 def install_hook(folder: Path) -> list[Path]:
     """Write the hook into a folder for packages; doing it again changes nothing.
 
@@ -58,14 +63,12 @@ def remove_hook(folder: Path) -> list[Path]:
         PermissionError: If the folder is not writable.
     """
     removed = []
-    for name in reversed(contents()):
-        path = folder / name
-        if path.is_file():
-            try:
-                path.unlink()
-            except OSError as error:
-                raise _refusal(folder, error) from error
-            removed.append(path)
+    for path in reversed(hook_files(folder)):  # the .pth file first, it needs the module
+        try:
+            path.unlink()
+        except OSError as error:
+            raise _refusal(folder, error) from error
+        removed.append(path)
     return removed
 
 
