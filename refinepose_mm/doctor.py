@@ -155,8 +155,8 @@ def run(args: argparse.Namespace) -> int:
         return _change_hook(args.install_hook)
     # Before anything that takes seconds, or may be broken.
     print(f'Python {platform.python_version()} on {platform.platform()}', flush=True)
-    origin = {'pip': 'installed with pip', 'clone': f'from the clone {ROOT}',
-              'make': f'set up by make in {ROOT}'}[installed_by()]
+    origin = {'pip': 'installed with pip', 'clone': f'from the clone {ROOT}, where the commands below are for',
+              'make': f'set up by make in {ROOT}, where the commands below are for'}[installed_by()]
     print(f'refinepose_mm {__version__}, {origin}\n', flush=True)
     try:
         from . import compat
