@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,12 +108,16 @@ def launch(processes: int, words: list[str]) -> None:
 
     Raises:
         ChildProcessError: If one fails; the message is the cause of the first.
+        SystemExit: If a signal ends them.
     """
     from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     try:
         torchrun.main(['--standalone', '--nproc-per-node', str(processes), '-m', __package__,
                        'train', *words])
+    except SignalException as signalled:
+        sys.exit(128 + signalled.sigval)
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         message = failure.message
@@ -182,6 +187,7 @@ def _train_as_one_of_several(config: Config, on_gpus: bool) -> None:
     import torch.distributed as dist
     from torch.distributed.elastic.multiprocessing.errors import record
     config.launcher = 'pytorch'
+    os.environ.setdefault('LOCAL_RANK', '0')  # clusters with one process per machine leave it out
     if not on_gpus:
         # MMEngine's launcher asks for GPUs, unless the processes know each other already.
         config.merge_from_dict({'env_cfg.dist_cfg.backend': 'gloo'})
