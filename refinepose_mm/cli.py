@@ -19,6 +19,7 @@ from .version import __version__
 
 COMMANDS = {  # name: (module, summary)
     'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
+    'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
@@ -27,6 +28,7 @@ COMMANDS = {  # name: (module, summary)
     'benchmark': ('benchmark.command', 'time RefinePose against ViTPose'),
     'toy': ('datasets.toy_people', 'draw toy people in COCO format'),
     'demo': ('demo', 'draw toy people, train on them, test and infer: a first look in minutes'),
+    'run': ('run', "run a script of MMPose's, or a module such as mim, with the repairs"),
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
 }
 NOT_DONE = 2

@@ -10,8 +10,9 @@ from conftest import ROOT
 PACKAGE = ROOT / 'refinepose_mm'
 # From the ground up; a room may import from those before it, and within itself without circles.
 LAYERS = ['version', 'files', 'pickles', 'compat', 'ops', 'engine', 'models', 'codecs',
-          'datasets', 'downloads', 'checkpoints', 'weights', 'recipes', 'complexity', 'doctor',
-          'demo', 'deploy', 'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
+          'datasets', 'downloads', 'checkpoints', 'weights', 'recipes', 'complexity', 'startup',
+          'hook', 'doctor', 'run', 'demo', 'deploy', 'train', 'benchmark', 'apis', 'plugin', 'cli',
+          '__main__', '__init__']
 
 
 def module_name(path):
