@@ -45,7 +45,7 @@ test: setup
 	@$(call pytest,$(VENV),test) $(ARGS)
 
 # What runs in each environment. A test that is skipped there and everywhere else fails the check.
-TESTS_export := tests/deploy tests/codecs tests/test_golden.py
+TESTS_export := tests/deploy tests/codecs tests/fuzz tests/test_golden.py tests/test_commands.py
 TESTS_peers_timm := tests/weights
 TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
 TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
