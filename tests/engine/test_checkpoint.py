@@ -17,7 +17,7 @@ from mmengine.registry import HOOKS
 from small_run import EpochScore, small_run
 
 from refinepose_mm.engine.checkpoint import AtomicBackend, remove_leftovers
-from refinepose_mm.engine.plain import to_plain
+from refinepose_mm.engine.plain import to_histories, to_plain
 
 
 def names(folder):
@@ -244,6 +244,14 @@ def test_plain_values():
                          deep=dict(good={2}))
     assert [type(item) for item in (plain['number'], plain['flag'], plain['pair'][1])] == [
         int, bool, float]
+
+
+def test_histories_return_as_they_were():
+    """Losses are float32 numbers, and stay what they are."""
+    losses = torch.rand(5, generator=torch.Generator().manual_seed(0)).tolist()
+    history = to_histories(to_plain(dict(loss=HistoryBuffer(losses, [2] * 5, 9)), 'x', []))['loss']
+    assert history.data[0].tolist() == losses and history.data[1].tolist() == [2] * 5
+    assert history.max_length == 9 and history.mean() == pytest.approx(sum(losses) / 10)
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
