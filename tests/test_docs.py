@@ -182,6 +182,20 @@ def test_python_compiles_and_imports_what_exists(page):
                     assert hasattr(module, alias.name), f'{node.module} has no {alias.name}'
 
 
+def test_every_promise_names_tests_that_exist():
+    """docs/reliability.md: the names are those of pytest, and slow ones say so."""
+    promises = text('docs/reliability.md')
+    rows = re.findall(r'^\| (?!promise|what).+ \| (`tests/.+) \|$', promises, re.MULTILINE)
+    named = re.findall(r'`(tests/[\w/]+\.py)::(\w+)`( \(slow\))?', promises)
+    assert len(rows) > 30 and len(named) >= len(rows)
+    for path, name, slow in named:
+        functions = {node.name: node for node in ast.parse(text(path)).body
+                     if isinstance(node, ast.FunctionDef)}
+        assert name in functions, f'{path}::{name} does not exist'
+        marks = [ast.unparse(mark) for mark in functions[name].decorator_list]
+        assert bool(slow) == ('pytest.mark.slow' in marks), f'{path}::{name}'
+
+
 def test_readme_is_a_door():
     assert len(text('README.md').splitlines()) <= README_LINES
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 PERSON = 1  # the only category of detections that MMPose reads
 PERSONS = ('id', 'image_id', 'category_id')  # what reading an annotation needs
@@ -166,7 +167,7 @@ def box_problems(path: str, ann_file: str, data: Annotations) -> list[str]:
     return problems
 
 
-def _read_json(path: str) -> object:
+def _read_json(path: str) -> Any:
     """The content, or a line that says why it cannot be read."""
     try:
         with open(path, encoding='utf-8') as file:
@@ -189,5 +190,5 @@ def _is_finite(box: object) -> bool:
         isinstance(value, (int, float)) and math.isfinite(value) for value in box[:4])
 
 
-def _has_area(box: object) -> bool:
+def _has_area(box: Any) -> bool:
     return _is_finite(box) and box[2] > 0 and box[3] > 0

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Callable
+from typing import Any, Callable
 
 from mmengine.config import Config
 
@@ -89,7 +89,8 @@ def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict
         return problems
     data = read(ann_file)
     boxes = dataset.get('bbox_file')
-    evaluated = [metric for metric in metrics if not metric.get('ann_file')]
+    evaluated = [metric for metric in metrics
+                 if _evaluates(metric) and not metric.get('ann_file')]
     problems += data.problems_as_images()
     if boxes:
         problems += ([f'{where}: bbox_file {boxes} not found']
@@ -116,7 +117,7 @@ def metric_problems(metrics: list[dict], where: str, datasets: list[dict],
     """What is wrong with the annotations that metrics read themselves.
 
     Args:
-        metrics: Configs of CocoMetrics.
+        metrics: Their configs.
         where: Their dotted name.
         datasets: Whose images they evaluate.
         read: Reads an annotation file.
@@ -128,6 +129,8 @@ def metric_problems(metrics: list[dict], where: str, datasets: list[dict],
             continue
         if not os.path.isfile(path):
             problems.append(f'{where}: {path} not found')
+            continue
+        if not _evaluates(metric):
             continue
         problems += read(path).problems_in_evaluation(metric.get('use_area', True))
         for dataset in datasets:
@@ -152,15 +155,19 @@ def parts(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
 
 
 def metrics_of(config: Config, mode: str) -> list[dict]:
-    """The CocoMetrics that evaluate a mode."""
+    """The metrics that evaluate a mode."""
     evaluator = config.get(f'{mode}_evaluator') or []
     metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator]
-    return [metric for metric in metrics
-            if metric.get('type') == 'CocoMetric' and not metric.get('format_only')
-            and metric.get('iou_type', 'keypoints') == 'keypoints']
+    return [metric for metric in metrics if isinstance(metric, dict)]
 
 
-def _class_of(dataset: dict) -> type | None:
+def _evaluates(metric: dict) -> bool:
+    """Whether a metric compares with COCO's fields of keypoints."""
+    return (metric.get('type') == 'CocoMetric' and not metric.get('format_only')
+            and metric.get('iou_type', 'keypoints') == 'keypoints')
+
+
+def _class_of(dataset: dict) -> Any:
     """The class of a data set, None if nobody registered it."""
     from mmpose.registry import DATASETS
     kind = dataset.get('type')

@@ -47,12 +47,12 @@ class PreflightHook(Hook):
             does not fit it anywhere in training.
     """
 
-    mode = None
+    mode: str | None = None  # of the run, once it has begun
 
     def check(self, runner: Runner, mode: str) -> None:
         """Look before the run builds its data sets; one process looks for all."""
         self.mode = mode
-        found = [[]]
+        found: list[list[str]] = [[]]
         if is_main_process():
             modes = ['train', 'val'] if mode == 'train' else [mode]
             if mode == 'train' and runner._val_loop is None:

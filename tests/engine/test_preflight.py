@@ -1,0 +1,373 @@
+"""What a run would trip over is said before it starts, all of it, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from refinepose_mm.datasets import toy_people
+from refinepose_mm.engine.preflight import compare_weights, key_problems, problems_of
+
+CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*.py'))
+TRAIN, VAL = (f'annotations/person_keypoints_{split}.json' for split in ('train', 'val'))
+
+
+@pytest.fixture(scope='module')
+def toy(tmp_path_factory):
+    root = tmp_path_factory.mktemp('toy')
+    toy_people.generate(root, num_train=3, num_val=2)
+    return root
+
+
+@pytest.fixture
+def config(toy, tmp_path, monkeypatch):
+    """A config that is all right, on annotations that a test may change."""
+    monkeypatch.setenv('TOY_ROOT', str(toy))
+    config = Config.fromfile(ROOT / 'configs/refinepose_tiny_toy.py')
+    for mode, path in (('train', TRAIN), ('val', VAL), ('test', VAL)):
+        copy = tmp_path / Path(path).name
+        copy.write_bytes((toy / path).read_bytes())
+        config[f'{mode}_dataloader'].dataset.ann_file = str(copy)
+    config.val_evaluator.ann_file = config.test_evaluator.ann_file = str(
+        tmp_path / Path(VAL).name)
+    config.work_dir = str(tmp_path / 'run')
+    return config
+
+
+def change(config, mode, edit):
+    """Edit the annotations of a mode."""
+    path = Path(config[f'{mode}_dataloader'].dataset.ann_file)
+    content = json.loads(path.read_text())
+    edited = edit(content)
+    path.write_text(json.dumps(content if edited is None else edited))
+    return str(path)
+
+
+def without(table, field):
+    def edit(content):
+        for row in content[table]:
+            del row[field]
+    return edit
+
+
+def detections(config, tmp_path, *changes, content=None):
+    """A file of detections for validation, each like a good one but for its changes."""
+    image = json.loads(Path(config.val_dataloader.dataset.ann_file).read_text())['images'][0]['id']
+    good = dict(image_id=image, category_id=1, bbox=[10., 10., 50., 90.], score=.9)
+    path = tmp_path / 'boxes.json'
+    path.write_text(json.dumps([{**good, **one} for one in changes] if content is None
+                               else content))
+    config.val_dataloader.dataset.bbox_file = str(path)
+    return str(path)
+
+
+def test_nothing_is_wrong_with_a_good_config(config, tmp_path):
+    assert problems_of(config) == []
+    detections(config, tmp_path, {})
+    assert problems_of(config) == []
+
+
+@pytest.mark.parametrize('path', CONFIGS)
+def test_no_config_of_ours_has_a_key_that_looks_mistyped(path):
+    assert key_problems(Config.fromfile(ROOT / path)) == []
+
+
+@pytest.mark.parametrize('mode, table, field, words', [
+    ('train', 'annotations', 'id', '{n} of {n} annotations have no id'),
+    ('train', 'annotations', 'image_id', '{n} of {n} annotations have no image_id'),
+    ('train', 'annotations', 'category_id', '{n} of {n} annotations have no category_id'),
+    ('train', 'images', 'file_name', '3 of 3 images have no file_name'),
+    ('train', 'images', 'width', '3 of 3 images have no width'),
+    ('val', 'annotations', 'area', '{n} of {n} annotations have no area, which CocoMetric needs '
+     'unless use_area=False'),
+    ('val', 'annotations', 'keypoints', '{n} of {n} annotations have no keypoints'),
+    ('val', 'annotations', 'bbox', '{n} of {n} annotations have no bbox'),
+])
+def test_fields_that_are_missing(config, mode, table, field, words):
+    """MMEngine: KeyError, of area and keypoints at the end of the first validation."""
+    path = change(config, mode, without(table, field))
+    count = len(json.loads(Path(path).read_text())['annotations'])
+    assert f'{path}: {words.format(n=count)}' in problems_of(config)
+
+
+def test_area_is_not_needed_in_training_nor_without_use_area(config):
+    change(config, 'train', without('annotations', 'area'))
+    assert problems_of(config) == []
+    change(config, 'val', without('annotations', 'area'))
+    config.val_evaluator.use_area = config.test_evaluator.use_area = False
+    assert problems_of(config) == []
+
+
+@pytest.mark.parametrize('mode, name', [
+    ('train', 'images'), ('train', 'annotations'), ('val', 'categories')])
+def test_tables_that_are_missing(config, mode, name):
+    path = change(config, mode, lambda content: {
+        key: value for key, value in content.items() if key != name})
+    assert f'{path} has no {name}' in problems_of(config)
+
+
+@pytest.mark.parametrize('content, words', [
+    ('{"images": [', 'is not json: Expecting value: line 1 column 13 (char 12)'),
+    ('[' * 100_000, 'is not json: '),
+    ('[1, 2]', 'must be an object with images, annotations and categories, got a list'),
+    ('{"images": [], "annotations": [], "categories": []}', 'lists no images'),
+])
+def test_files_that_are_no_annotations(config, content, words):
+    path = Path(config.train_dataloader.dataset.ann_file)
+    path.write_text(content)
+    assert any(problem.startswith(f'{path}') and words in problem
+               for problem in problems_of(config))
+
+
+def test_training_without_a_single_usable_person(config):
+    """MMEngine: need at least one array to concatenate."""
+    def edit(content):
+        for annotation in content['annotations']:
+            annotation['num_keypoints'] = 0
+    path = change(config, 'train', edit)
+    assert any(problem.startswith(f'{path}: none of ') for problem in problems_of(config))
+
+
+def test_numbers_of_keypoints_that_differ(config):
+    """torch: the size of tensor a (17) must match."""
+    def edit(content):
+        for annotation in content['annotations']:
+            annotation['keypoints'] = annotation['keypoints'][:42]
+    path = change(config, 'train', edit)
+    config.model.head.out_channels = 14
+    problems = problems_of(config)
+    assert any(problem.startswith(f'{path}: ') and
+               '42 numbers in keypoints, expected 3 x 17 of the metainfo' in problem
+               for problem in problems)
+    for mode in ('train', 'val', 'test'):
+        assert (f'model.head.out_channels gives 14 keypoints, the metainfo of {mode}_dataloader '
+                'has 17') in problems
+
+
+def test_offsets_beside_heatmaps_are_no_mistake(config):
+    config.model.head.out_channels = 3 * 17
+    config.model.head.decoder = dict(type='UDPHeatmap', input_size=(96, 128),
+                                     heatmap_size=(24, 32), heatmap_type='combined')
+    assert problems_of(config) == []
+
+
+@pytest.mark.parametrize('metainfo, words', [
+    (dict(from_file='none.py'), 'The metainfo config file "none.py" does not exist.'),
+    (dict(dataset_name='x'), 'metainfo has no keypoint_info, skeleton_info, joint_weights, sigmas'),
+    (dict(dataset_name='x', keypoint_info={0: dict(name='nose', swap='')}, skeleton_info={},
+          joint_weights=[1.], sigmas=[.1, .1]),
+     'metainfo has 1 keypoints in keypoint_info and 2 in sigmas'),
+    (dict(dataset_name='x', keypoint_info={0: dict(name='nose', swap='chin')}, skeleton_info={},
+          joint_weights=[1.], sigmas=[.1]), "metainfo is broken: KeyError 'chin'"),
+])
+def test_broken_metainfo(config, metainfo, words):
+    """MMPose: an empty AssertionError, a KeyError, or nothing at all."""
+    config.train_dataloader.dataset.metainfo = metainfo
+    problem, = [line for line in problems_of(config) if line.startswith('train_dataloader.')]
+    assert words in problem
+
+
+@pytest.mark.parametrize('changes, words', [
+    ([{}, dict(image_id=785)], '1 of 2 persons are in images that {ann_file} does not list, such '
+     'as 785'),
+    ([dict(category_id=7)], 'none of 1 detections is of category 1, person; got 7'),
+    ([dict(bbox=[float('nan')] * 4), {}], '1 of 2 boxes are not 4 finite numbers'),
+    ([dict(bbox=[1, 2, 3])], '1 of 1 boxes are not 4 finite numbers'),
+    ([], 'none of 0 detections is of category 1, person; got none'),
+])
+def test_detections_that_do_not_fit(config, tmp_path, changes, words):
+    """MMPose: KeyError 785, need at least one array to concatenate, or a wrong AP."""
+    path = detections(config, tmp_path, *changes)
+    ann_file = config.val_dataloader.dataset.ann_file
+    assert problems_of(config) == [f'bbox_file {path}: {words.format(ann_file=ann_file)}']
+
+
+@pytest.mark.parametrize('content, words', [
+    ({}, 'must be a list of detections'), ([1], 'must be a list of detections'),
+    ([dict(image_id=1)], '1 of 1 detections have no category_id')])
+def test_files_that_are_no_detections(config, tmp_path, content, words):
+    path = detections(config, tmp_path, content=content)
+    assert any(problem.startswith(f'bbox_file {path}') and words in problem
+               for problem in problems_of(config))
+
+
+def test_files_that_are_not_there(config):
+    config.train_dataloader.dataset.ann_file = '/none/train.json'
+    config.val_dataloader.dataset.bbox_file = '/none/boxes.json'
+    config.val_evaluator.ann_file = '/none/val.json'
+    config.test_dataloader.dataset.data_prefix.img = 'nowhere/'
+    config.model.backbone.init_cfg = dict(type='EncoderWeights', checkpoint='/none/mae.pth')
+    config.load_from = '/none/other.pth'
+    root = config.data_root
+    assert problems_of(config) == [
+        'load_from: checkpoint /none/other.pth not found',
+        'model.backbone.init_cfg.checkpoint: checkpoint /none/mae.pth not found',
+        'train_dataloader.dataset: /none/train.json not found',
+        'val_dataloader.dataset: bbox_file /none/boxes.json not found',
+        'val_evaluator: /none/val.json not found',
+        f'test_dataloader.dataset: folder of images {root}/nowhere/ not found']
+    # A test initialises nothing and needs no training data.
+    assert [problem.partition(':')[0] for problem in problems_of(config, ['test'])] == [
+        'load_from', 'test_dataloader.dataset']
+
+
+def test_a_url_is_not_looked_at(config):
+    config.model.backbone.init_cfg = dict(type='EncoderWeights', checkpoint='https://host/x.pth')
+    assert problems_of(config) == []
+
+
+def test_the_last_image_is_looked_for(config):
+    def edit(content):
+        content['images'][-1]['file_name'] = 'gone.jpg'
+    path = change(config, 'train', edit)
+    assert problems_of(config) == [
+        f'train_dataloader.dataset: image {config.data_root}/train/gone.jpg of {path} not found']
+
+
+def test_an_evaluator_of_other_images(config):
+    """xtcocotools: Results do not correspond to current coco set, at the first validation."""
+    other = config.train_dataloader.dataset.ann_file
+    def edit(content):
+        for image in content['images']:
+            image['id'] += 500
+        for annotation in content['annotations']:
+            annotation['image_id'] += 500
+    change(config, 'train', edit)
+    config.val_evaluator.ann_file = other
+    images = config.val_dataloader.dataset.ann_file
+    problem, = problems_of(config, ['val'])
+    assert problem.startswith(f'val_evaluator: {other} lacks 2 of the images of {images}')
+
+
+def test_each_part_of_combined_data_sets(config):
+    good = config.train_dataloader.dataset
+    broken = Config(dict(good)).copy()
+    broken.ann_file = '/none/aic.json'
+    config.train_dataloader.dataset = dict(
+        type='CombinedDataset', metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=[dict(good), dict(type='RepeatDataset', times=2, dataset=broken.to_dict())])
+    assert problems_of(config) == [
+        'train_dataloader.dataset.datasets.1.dataset: /none/aic.json not found']
+
+
+def test_a_data_set_that_nobody_registered(config):
+    config.train_dataloader.dataset.type = 'CocoDataSet'
+    assert ('train_dataloader.dataset.type: no data set CocoDataSet is registered'
+            in problems_of(config))
+
+
+def test_workers_that_persist_without_being_there(config):
+    config.val_dataloader.update(num_workers=0, persistent_workers=True)
+    assert problems_of(config) == ['val_dataloader.persistent_workers=True needs num_workers of at '
+                                   'least 1, got 0; set it to False']
+
+
+def test_devices_that_are_not_there(config, monkeypatch):
+    config.optim_wrapper.type = 'AmpOptimWrapper'
+    config.launcher = 'pytorch'
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    assert problems_of(config) == [
+        'mixed precision (--amp, AmpOptimWrapper) needs a GPU, none is found',
+        'launcher pytorch with backend nccl needs GPUs, none is found']
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    assert problems_of(config) == []
+
+
+@pytest.mark.parametrize('key, near', [
+    ('modl', 'model'), ('optim_wraper', 'optim_wrapper'), ('train_dataloder', 'train_dataloader'),
+    ('defualt_hooks', 'default_hooks'), ('load_form', 'load_from')])
+def test_keys_that_look_mistyped(config, key, near):
+    config.merge_from_dict({f'{key}.x': 1})
+    assert problems_of(config) == [f'{key} is read by nobody; {near}?']
+
+
+@pytest.mark.parametrize('key', ['train_dataloader_small', 'models', 'my_root', 'cfg', 'boxes'])
+def test_variables_are_no_mistyped_keys(config, key):
+    config[key] = 1
+    assert problems_of(config) == []
+
+
+def runner(config):
+    config.log_level = 'ERROR'
+    for mode in ('train', 'val', 'test'):
+        if config[f'{mode}_dataloader']:
+            config[f'{mode}_dataloader'].update(num_workers=0, persistent_workers=False)
+    config.train_cfg.max_epochs = 1
+    return Runner.from_cfg(config)
+
+
+@pytest.mark.parametrize('method', ['train', 'val', 'test'])
+def test_a_run_is_refused_before_its_data_sets_are_built(config, method, monkeypatch):
+    monkeypatch.setattr(Runner, 'build_dataloader', lambda *_, **__: pytest.fail('too late'))
+    config.modl = dict()
+    config.load_from = '/none.pth'
+    with pytest.raises(ValueError, match=r'^2 problems: \(1\) modl is read by nobody; model\?; '
+                                         r'\(2\) load_from: checkpoint /none.pth not found$'):
+        getattr(runner(config), method)()
+
+
+def test_training_without_validation_needs_no_validation_data(config):
+    config.val_dataloader.dataset.ann_file = '/none.json'
+    for name in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+        config[name] = None
+    runner(config).train()
+
+
+def test_runs_without_the_hook_are_left_alone(config):
+    config.custom_hooks = [hook for hook in config.custom_hooks if hook.type != 'PreflightHook']
+    config.modl = dict()
+    config.load_from = '/none.pth'
+    with pytest.raises(FileNotFoundError):
+        runner(config).test()
+
+
+def test_compare_weights_counts_and_names():
+    model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 4))
+    weights = {f'module.{name}': value for name, value in model.state_dict().items()}
+    assert compare_weights(model, weights) == (4, [])
+    del weights['module.0.bias']
+    weights['module.1.weight'] = torch.zeros(4, 5)
+    weights['head'] = torch.zeros(1)
+    assert compare_weights(model, weights) == (2, [
+        '1 missing: 0.bias', '1 unknown: head', '1 of another shape: 1.weight (4, 5) in place of '
+        '(4, 3)'])
+
+
+def save(config, tmp_path, edit):
+    run = runner(config)
+    weights = run.model.state_dict()
+    edit(weights)
+    path = tmp_path / 'other.pth'
+    torch.save(dict(state_dict=weights), path)
+    run._load_from = str(path)
+    return run
+
+
+def test_a_test_refuses_a_checkpoint_that_does_not_fit(config, tmp_path):
+    """MMEngine logs it and evaluates random weights."""
+    run = save(config, tmp_path, lambda weights: weights.popitem())
+    with pytest.raises(ValueError, match='other.pth is not of this config: .* 1 missing: '):
+        run.test()
+
+
+def test_training_may_start_from_a_part(config, tmp_path, caplog):
+    run = save(config, tmp_path, lambda weights: weights.popitem())
+    run.logger.addHandler(caplog.handler)
+    run.logger.setLevel(logging.WARNING)
+    run.train()
+    assert 'other.pth is not of this config' in caplog.text and '1 missing: ' in caplog.text
+
+
+def test_training_refuses_a_start_of_which_nothing_fits(config, tmp_path):
+    def rename(weights):
+        for name in list(weights):
+            weights[f'net.{name}'] = weights.pop(name)
+    with pytest.raises(ValueError, match='other.pth is not of this config: 0 of '):
+        save(config, tmp_path, rename).train()
