@@ -155,8 +155,10 @@ def run(args: argparse.Namespace) -> int:
         return _change_hook(args.install_hook)
     # Before anything that takes seconds, or may be broken.
     print(f'Python {platform.python_version()} on {platform.platform()}', flush=True)
-    origin = {'pip': 'installed with pip', 'clone': f'from the clone {ROOT}, where the commands below are for',
-              'make': f'set up by make in {ROOT}, where the commands below are for'}[installed_by()]
+    way = installed_by()
+    origin = 'installed with pip' if way == 'pip' else (
+        f'{"set up by make in" if way == "make" else "from the clone"} {ROOT}, where the commands '
+        'below are for')
     print(f'refinepose_mm {__version__}, {origin}\n', flush=True)
     try:
         from . import compat

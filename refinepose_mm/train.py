@@ -72,6 +72,20 @@ def _parsed(options: list[str]) -> dict[str, Any]:
     return parser.parse_args(['--cfg-options', *options] if options else []).cfg_options
 
 
+def check(config: Config) -> None:
+    """Look for what a run would trip over, before anything is built.
+
+    Raises:
+        ValueError: With everything that was found.
+    """
+    from .engine import problems_of
+    modes = ['train', 'val'] if config.get('val_cfg') else ['train']
+    problems = problems_of(config, modes)
+    if problems:
+        count = f'{len(problems)} problems: ' if len(problems) > 1 else ''
+        raise ValueError(count + '; '.join(problems))
+
+
 def train(config: Config) -> None:
     """Train in this process, alone or as one of those that torchrun started.
 
@@ -171,9 +185,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError('--amp needs a GPU, and none is used here')
     config = read_config(args.config, args.cfg_options, args.work_dir, args.resume, args.amp,
                          args.auto_scale_lr)
-    if started_by_torchrun:
+    if started_by_torchrun:  # in our configs one process checks for all: PreflightHook
         _train_as_one_of_several(config, on_gpus=found > 0)
-    elif gpus > 1:
+        return 0
+    check(config)
+    if gpus > 1:
         launch(gpus, _words(args))
     else:
         if not found:

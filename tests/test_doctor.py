@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import pytest
 from conftest import ROOT
 
 from refinepose_mm import doctor
+from refinepose_mm.cli import main
 
 REFINEPOSE = Path(sys.executable).parent / 'refinepose'
 
@@ -23,19 +25,119 @@ def test_finds_this_installation_healthy():
 
 
 def test_names_a_missing_package_and_its_command(monkeypatch, capsys):
-    missing = doctor.Package('no-such-package', 'no_such_package', '1.0', 'pip install it')
+    missing = doctor.Package('no-such-package', 'no_such_package', '1.0', 'export')
     monkeypatch.setattr(doctor, 'PACKAGES', [missing])
-    assert doctor.run(None) == 1
+    assert main(['doctor']) == 1
     out = capsys.readouterr().out
-    assert re.search(r'^!! no-such-package\s+-\s+missing: pip install it', out, re.M)
+    assert re.search(r'^!! no-such-package\s+-\s+missing: pip install -r requirements/export', out,
+                     re.M)
     assert 'RefinePose cannot run' in out
 
 
 def test_a_missing_optional_package_is_no_illness(monkeypatch, capsys):
     monkeypatch.setattr(doctor, 'PACKAGES', [
-        doctor.Package('no-such-package', 'no_such_package', None, 'pip install it', False)])
-    assert doctor.run(None) == 0
-    assert 'not installed (optional): pip install it' in capsys.readouterr().out
+        doctor.Package('no-such-package', 'no_such_package', None, 'export', False)])
+    assert main(['doctor']) == 0
+    assert 'not installed (optional): pip install -r requirements/export' in (
+        capsys.readouterr().out)
+
+
+def test_pyav_is_optional():
+    package, = (package for package in doctor.PACKAGES if package.name == 'av')
+    assert not package.required and 'lock.txt' in doctor.remedy(package.group)
+
+
+def installed(monkeypatch, folder, *files, prefix='/usr'):
+    for name in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    monkeypatch.setattr(doctor, 'ROOT', folder)
+    monkeypatch.setattr(sys, 'prefix', str(prefix))
+
+
+def test_advice_is_for_how_it_was_installed(monkeypatch, tmp_path):
+    lock, stamp = 'requirements/lock.txt', '.venv/.installed'
+    by_lock = f'pip install --no-deps -r {lock}'
+    for name, files, prefix, way, needed in (
+            ('a', [], '/usr', 'pip', 'pip install --no-build-isolation "refinepose_mm[openmmlab]"'),
+            ('b', [lock], '/usr', 'clone', by_lock),
+            ('c', [lock, stamp], tmp_path / 'c/.venv', 'make', 'make -B setup'),
+            # The clone has make's environment, but another one runs.
+            ('d', [lock, stamp], '/usr', 'clone', by_lock)):
+        installed(monkeypatch, tmp_path / name, *files, prefix=prefix)
+        assert doctor.installed_by() == way
+        assert doctor.remedy('needed') == needed
+        for package in doctor.PACKAGES:
+            advice = doctor.remedy(package.group)
+            assert ('requirements/' in advice or 'make' in advice) == (way != 'pip'), package
+
+
+def test_says_where_its_commands_are_for(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(doctor, 'PACKAGES', [])
+    installed(monkeypatch, tmp_path, 'requirements/lock.txt')
+    main(['doctor'])
+    assert f', from the clone {tmp_path}, where the commands' in capsys.readouterr().out
+    installed(monkeypatch, tmp_path / 'elsewhere')
+    main(['doctor'])
+    assert ', installed with pip\n' in capsys.readouterr().out
+
+
+def test_the_commands_of_a_clone_are_those_of_its_files():
+    for way in ('make', 'clone'):
+        for command in doctor.REMEDIES[way].values():
+            for name in re.findall(r'requirements/\S+', command):
+                assert (ROOT / name).is_file()
+    assert re.search('^setup:', (ROOT / 'Makefile').read_text(), re.M)
+
+
+def test_numpy_2_beside_packages_for_numpy_1_is_the_cause(tmp_path):
+    """It gets the blame, and what fails because of it points there."""
+    (tmp_path / 'numpy-2.3.5.dist-info').mkdir()
+    (tmp_path / 'numpy-2.3.5.dist-info/METADATA').write_text(
+        'Metadata-Version: 2.1\nName: numpy\nVersion: 2.3.5\n')
+    broken = tmp_path / 'xtcocotools'
+    broken.mkdir()
+    (broken / '__init__.py').touch()
+    for name in ('coco', 'mask'):
+        (broken / f'{name}.py').write_text(
+            'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")')
+    result = refinepose('doctor', env=dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
+                                           PATH=''))
+    assert result.returncode == 1
+    assert re.search(r'^!! numpy +2[.]3[.]5 +the installed xtcocotools was built for numpy 1; '
+                     r'try: \S', result.stdout, re.M)
+    for name in ('mmpose', 'xtcocotools'):
+        assert re.search(f'^!! {name} .* does not import because of numpy, see there$',
+                         result.stdout, re.M)
+
+
+def test_numpy_2_alone_is_no_illness(tmp_path, monkeypatch):
+    monkeypatch.setattr(doctor.importlib.metadata, 'version', lambda name: '2.3.5')
+    assert doctor.examine(doctor.Package('numpy', 'numpy', '1.26.4', 'numpy')) == (
+        '2.3.5', 'tested with 1.26.4', True)
+
+
+def test_the_first_line_comes_before_anything_slow(tmp_path):
+    """The package examined first waits until the reader has seen the line."""
+    (tmp_path / 'torch.py').write_text('import sys; sys.stdin.readline()')
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'refinepose_mm', 'doctor'], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
+        env=dict(PYTHONPATH=str(tmp_path)))
+    assert process.stdout.readline().startswith('Python 3.')
+    assert process.stdout.readline().startswith('refinepose_mm ')
+    process.communicate('go on\n' * 99, timeout=100)
+    assert process.returncode == 1
+
+
+def test_lists_the_hook(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(doctor, 'PACKAGES', [])
+    monkeypatch.setattr(doctor, 'site_packages', lambda: tmp_path)
+    main(['doctor'])
+    assert '_refinepose_mm_hook' not in capsys.readouterr().out
+    main(['doctor', '--install-hook'])
+    main(['doctor'])
+    assert f'   hook          {tmp_path}/_refinepose_mm_hook.pth\n' in capsys.readouterr().out
 
 
 def test_runs_where_mmpose_does_not_import(tmp_path):
