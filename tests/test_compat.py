@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from refinepose_mm import compat
 from refinepose_mm.compat import nms
+
+compat.repair()
 
 
 def in_fresh_python(code, **environment):
