@@ -74,12 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def best_checkpoint(work_dir: Path) -> Path:
-    """The best checkpoint of a run, as CheckpointHook names it.
+    """The best checkpoint of a run, as its checkpoint hook names it.
 
     Raises:
         FileNotFoundError: If there is none.
     """
-    found = sorted(work_dir.glob('best_coco_AP_epoch_*.pth'))
+    found = sorted(work_dir.glob('best_coco_AP_epoch_*.pth'),
+                   key=lambda path: int(path.stem.rsplit('_', 1)[1]))
     if not found:
         raise FileNotFoundError(f'no best_coco_AP_epoch_*.pth in {work_dir}')
     return found[-1]
