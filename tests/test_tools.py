@@ -119,7 +119,9 @@ def test_a_sitecustomize_of_the_user_is_executed_all_the_same(tmp_path, environm
     (['nope.py', '--help'], 'refinepose run: script nope.py not found'),
     ([], 'refinepose run: expected a script, or -m and a module'),
 ])
-def test_nothing_to_run_is_one_line(capsys, words, message):
+def test_nothing_to_run_is_one_line(capsys, monkeypatch, words, message):
+    # Or a failing test would become another process.
+    monkeypatch.setattr(os, 'execve', lambda *words: pytest.fail('started'))
     assert main(['run', *words]) == 2
     assert capsys.readouterr().err.strip() == message
 
