@@ -88,6 +88,8 @@ def _import(module: str) -> ModuleType:
 def _explain(error: Exception) -> str:
     """One line for people; errors that nobody foresaw say so."""
     lines = str(error).strip().splitlines() or ['']
+    if isinstance(error, MemoryError) or 'allocate' in lines[0]:  # torch's are RuntimeErrors
+        return f'not enough memory: {lines[0]}'
     if isinstance(error, USER_ERRORS) and lines[0]:
         return lines[0] if len(lines) == 1 else f'{lines[0]} ... {lines[-1]}'
     return f'{type(error).__name__}: {lines[0]} (unexpected; --debug shows where)'

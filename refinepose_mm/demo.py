@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from .datasets import toy_people
+from .deploy.config import TEST_DATA, TRAIN_DATA, load_config
 
 CONFIG = 'configs/refinepose_tiny_toy.py'
 OVERLAYS = 'overlays.jpg'
@@ -37,11 +38,15 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         FileNotFoundError: If the config is not there, as outside the project's root.
+        ValueError: If it is no config that can be trained.
+        OSError: If the folder of the run cannot be made, or training or test fail.
     """
     if not Path(args.config).is_file():
         raise FileNotFoundError(f'config {args.config} not found; run the demo from the root of '
                                 'the project, or name another one with --config')
+    load_config(args.config, TRAIN_DATA, TEST_DATA)
     started = time.time()
+    Path(args.work_dir).mkdir(parents=True, exist_ok=True)
     data, work_dir = Path(args.data).resolve(), Path(args.work_dir)
     environment = dict(os.environ, TOY_ROOT=str(data))
 

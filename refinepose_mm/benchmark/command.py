@@ -66,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     """Print a Markdown table for every task, input size, batch size and precision."""
     for path in filter(None, (args.output, args.plot)):
         require_folder(path)
+    if args.plot:
+        report.require_picture(args.plot)
     for engine in args.engine:
         format_name, precision = PRECISIONS.get(engine, (engine, 'f32'))
         if format_name in TARGETS:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 
@@ -29,6 +31,17 @@ def table(result: dict) -> str:
             cells.append('-' if peak is None else f'{peak:.0f}')
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def require_picture(path: Path) -> None:
+    """Check that a figure can be saved under this name.
+
+    Raises:
+        ValueError: If its ending is of no kind of picture.
+    """
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.lstrip('.').lower() not in known:
+        raise ValueError(f'a picture must end in one of .{", .".join(known)}; got {path}')
 
 
 def draw(results: list[dict]) -> Figure:

@@ -63,18 +63,21 @@ def generate(root: Path, num_train: int, num_val: int, seed: int = 0) -> None:
     Raises:
         ValueError: If a number of images is not positive.
         FileExistsError: If the folder holds anything that was not drawn here.
+        OSError: If the folder cannot be written to.
     """
     root = Path(root)
     counts = dict(train=num_train, val=num_val, demo=DEMO_IMAGES)
     for split, count in counts.items():
         if count < 1:
             raise ValueError(f'at least one {split} image is needed, got {count}')
+    if seed < 0:
+        raise ValueError(f'the seed must be 0 or more, got {seed}')
     spec = dict(version=VERSION, seed=seed, counts=counts)
     marker = root / SPEC
     if root.exists() and not root.is_dir():
         raise FileExistsError(f'{root} is a file, expected a folder to draw toy people into')
     if marker.is_file():
-        if json.loads(marker.read_text() or '{}') == spec:
+        if _read_spec(marker) == spec:
             print(f'{root}: toy people are there already', flush=True)
             return
         for name in ('annotations', *SPLITS):
@@ -113,6 +116,22 @@ def _draw_split(root: Path, split: str, count: int, seed: int) -> None:
     (root / f'annotations/person_keypoints_{split}.json').write_text(json.dumps(dict(
         info=dict(description=f'toy people of refinepose_mm, seed {seed}'), licenses=[],
         images=images, annotations=annotations, categories=[category])))
+
+
+def _read_spec(marker: Path) -> dict:
+    """What was drawn beside the marker; empty if the drawing was not completed.
+
+    Raises:
+        FileExistsError: If it is no marker of ours, so that the folder may be somebody's.
+    """
+    try:
+        spec = json.loads(marker.read_text(encoding='utf-8') or '{}')
+    except ValueError:
+        spec = None
+    if not isinstance(spec, dict):
+        raise FileExistsError(f'{marker} is not one of ours; nothing was changed, name another '
+                              'folder')
+    return spec
 
 
 def _portrait(image: np.ndarray, box: list[int]) -> np.ndarray:

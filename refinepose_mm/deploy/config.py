@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +13,7 @@ from mmengine.registry import init_default_scope
 DECODER = 'model.head.decoder'
 TEST_DATA = 'test_dataloader.dataset'
 TRAIN_DATA = 'train_dataloader.dataset'
+LONGEST = 200  # characters of a reason; torch lists all devices that it knows
 
 
 def load_config(source: str | Path | Config, *needed: str) -> Config:
@@ -27,14 +30,12 @@ def load_config(source: str | Path | Config, *needed: str) -> Config:
     config, name = source, 'the config'
     if not isinstance(source, Config):
         name = str(source)
-        if not Path(source).is_file():
-            raise FileNotFoundError(f'{source} not found')
+        require_file(source)
         try:
             config = Config.fromfile(source)
-        except Exception as error:  # it is Python, which raises what it likes
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(f'{source} is not a config: {reason}') from error
-    for field in ('model', *needed):
+        except (Exception, SystemExit) as error:  # it is Python, which raises what it likes
+            raise ValueError(f'{source} is not a config: {reason(error)}') from error
+    for field in ('model.type', *needed):
         value = config
         for part in field.split('.'):
             value = value.get(part) if hasattr(value, 'get') else None
@@ -52,8 +53,46 @@ def usable_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except Exception as error:  # torch raises several kinds
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f'device {name!r} cannot be used here: {reason}') from None
+        raise ValueError(f'device {name!r} cannot be used here: {reason(error)}') from None
     return device
+
+
+def require_file(path: str | Path) -> None:
+    """Check that a file is there.
+
+    Raises:
+        FileNotFoundError: If nothing is.
+        IsADirectoryError: If it is a folder.
+    """
+    if Path(path).is_file():
+        return
+    if str(path) and Path(path).is_dir():
+        raise IsADirectoryError(f'{path} is a folder, expected a file')
+    raise FileNotFoundError(f'{str(path) or "a file without a name"} not found')
+
+
+@contextmanager
+def explained(what: str) -> Iterator[None]:
+    """Turn what MMEngine and MMPose raise at a config's names and arguments into one line.
+
+    Args:
+        what: Cannot be done then, such as 'model.py cannot be built'.
+
+    Raises:
+        ValueError: For errors whose messages are not written for people.
+    """
+    try:
+        yield
+    except (OSError, ValueError, ImportError):
+        raise
+    except Exception as error:  # registries and constructors raise all kinds
+        raise ValueError(f'{what}: {reason(error)}') from error
+
+
+def reason(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where there is none."""
+    message = str(error.args[0]) if error.args else ''  # a KeyError's text is a repr
+    line = (message.strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= LONGEST else f'{line[:LONGEST]}...'

@@ -12,7 +12,8 @@ from mmengine.runner import Runner
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from .config import DECODER, TEST_DATA, load_config
+from ..engine.preflight import in_one_line, problems_of
+from .config import DECODER, TEST_DATA, explained, load_config, require_file
 from .formats import is_exported, load_exported
 from .network import load_weights
 
@@ -74,19 +75,23 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
         trust: For exported files, see there.
 
     Raises:
-        FileNotFoundError: If file or data do not exist.
-        ValueError: If the checkpoint is not of this model, or the file cannot be evaluated: see
-            :class:`ExportedHeatmaps`.
+        FileNotFoundError: If the file does not exist.
+        ValueError: If the config or its data are not well, the checkpoint is not of this model, or
+            the file cannot be evaluated: see :class:`ExportedHeatmaps`.
     """
     exported = is_exported(weights)
-    load_config(config, 'test_evaluator', TEST_DATA, *([DECODER] if exported else []))
+    load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
+    problems = problems_of(config, ['test'])
+    if problems:
+        raise ValueError(in_one_line(problems))
     config = exported_config(config, weights, precision, trust) if exported else config.copy()
     config.work_dir = work_dir
     config.load_from, config.resume, config.launcher = None, False, 'none'
-    runner = Runner.from_cfg(config)
-    if not exported:
-        load_weights(runner.model, weights)  # all of them; MMEngine only logs what does not fit
-    return runner.test()
+    with explained(f'{config.filename or "the config"} cannot be evaluated'):
+        runner = Runner.from_cfg(config)
+        if not exported:
+            load_weights(runner.model, weights)  # all; MMEngine only logs what does not fit
+        return runner.test()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,8 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, and print the metrics."""
     config = load_config(args.config, 'test_evaluator', TEST_DATA)
-    if not Path(args.weights).is_file():
-        raise FileNotFoundError(f'{args.weights} not found')
+    require_file(args.weights)
     if args.precision != 'f32' and not is_exported(args.weights):
         raise ValueError(f'--precision {args.precision} is for OpenVINO files (.xml), got '
                          f'{args.weights}')

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..files import refuse_inputs, replacing, require_folder
-from .config import DECODER, load_config
+from .config import DECODER, load_config, require_file
 from .fold import fold
 from .formats import INPUT, OPSET, OUTPUTS, TARGETS, require, target_of
 from .network import InferenceNetwork, load_model
@@ -73,11 +73,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, and say how far the file is from the model."""
     config = load_config(args.config, DECODER)
-    if not Path(args.checkpoint).is_file():
-        raise FileNotFoundError(f'{args.checkpoint} not found')
+    require_file(args.checkpoint)
     require(TARGETS[args.format].packages)
     suffix = TARGETS[args.format].suffix
-    output = Path(args.output or Path(args.checkpoint).with_suffix(suffix))
+    output = Path(Path(args.checkpoint).with_suffix(suffix) if args.output is None else args.output)
     if output.suffix != suffix:
         raise ValueError(f'--output for {args.format} must end in {suffix}, got {output}')
     refuse_inputs(output, [args.config, args.checkpoint])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint, require_finite
 from ..codecs import decode_udp
-from .config import load_config, usable_device
+from .config import explained, load_config, usable_device
 
 
 class InferenceNetwork(nn.Module):
@@ -29,7 +29,7 @@ class InferenceNetwork(nn.Module):
     (B, K, H/4, W/4), or keypoints (B, K, 2) as (x, y) in pixels of the images and scores (B, K).
 
     Raises:
-        ValueError: If ``decode`` is asked of another codec.
+        ValueError: If ``decode`` is asked of another codec, or the model does not normalise.
     """
 
     def __init__(self, model: nn.Module, decode: bool = False):
@@ -37,6 +37,9 @@ class InferenceNetwork(nn.Module):
         self.backbone, self.head, self.decode = model.backbone, model.head, decode
         self.neck = model.neck if model.with_neck else nn.Identity()
         preprocessor = model.data_preprocessor
+        if not hasattr(preprocessor, 'mean'):
+            raise ValueError('model.data_preprocessor needs mean and std, as PoseDataPreprocessor '
+                             f'has them; got {type(preprocessor).__name__} without')
         self.reverse_channels = preprocessor._channel_conversion
         self.register_buffer('mean', preprocessor.mean.view(1, 3, 1, 1))
         self.register_buffer('std', preprocessor.std.view(1, 3, 1, 1))
@@ -69,7 +72,8 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
             cannot be used.
     """
     config = load_config(config)
-    model = init_model(config, device=str(usable_device(device)))
+    with explained(f'model of {config.filename or "the config"} cannot be built'):
+        model = init_model(config, device=str(usable_device(device)))
     load_weights(model, checkpoint)
     return model
 

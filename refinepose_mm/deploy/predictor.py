@@ -16,7 +16,15 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 from torch import Tensor
 
-from .config import DECODER, TEST_DATA, load_config, usable_device
+from ..engine.data_checks import num_keypoints
+from .config import (
+    DECODER,
+    TEST_DATA,
+    explained,
+    load_config,
+    require_file,
+    usable_device,
+)
 from .fold import deploy
 from .formats import is_exported, load_exported
 from .network import InferenceNetwork, load_model
@@ -85,17 +93,13 @@ class BatchPredictor:
 
     def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
                  flip_test: bool | None = None, device: str = 'cpu', trust: bool = False):
-        config = load_config(config, DECODER, TEST_DATA)
-        if not Path(weights).is_file():
-            raise FileNotFoundError(f'{weights} not found')
+        config = load_config(config, DECODER, f'{TEST_DATA}.pipeline')
+        require_file(weights)
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         self.batch_size = batch_size
-        dataset = config.test_dataloader.dataset
-        self.crop = Compose([t for t in dataset.pipeline if t.type in PER_PERSON])
-        self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
-        self.metainfo = parse_pose_metainfo(
-            dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
+        with explained(f'{config.filename or "the config"} cannot be used'):
+            self._read(config)
         if is_exported(weights):
             self.device, self.engine = torch.device('cpu'), _exported_engine(weights, trust)
         else:
@@ -115,6 +119,24 @@ class BatchPredictor:
             flip_test = self.gives_heatmaps and test_cfg.get('flip_test', False)
         self.flip_test = flip_test
         self.shift_heatmap = test_cfg.get('shift_heatmap', False)
+
+    def _read(self, config: Config) -> None:
+        """Crops, codec and keypoints of a config."""
+        dataset = config.test_dataloader.dataset
+        steps = [step for step in dataset.pipeline if step.type in PER_PERSON]
+        if len(steps) < len(PER_PERSON):
+            raise ValueError(f'{TEST_DATA}.pipeline needs {" and ".join(PER_PERSON)}, got '
+                             f'{", ".join(step.type for step in dataset.pipeline) or "none"}')
+        self.crop = Compose(steps)
+        self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
+        if not hasattr(self.codec, 'heatmap_size'):
+            raise ValueError(f'{DECODER} must be a codec of heatmaps, got '
+                             f'{type(self.codec).__name__}')
+        _, problem = num_keypoints(dataset)
+        if problem:
+            raise ValueError(f'{TEST_DATA}: {problem}')
+        self.metainfo = parse_pose_metainfo(
+            dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
         """Find the keypoints of every person.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from mmengine.config import Config
@@ -11,8 +12,11 @@ from mmpose.registry import DATASETS
 from tqdm import tqdm
 
 from ..files import refuse_inputs, replacing, require_folder
-from .config import TEST_DATA, TRAIN_DATA, load_config
+from .config import TEST_DATA, TRAIN_DATA, explained, load_config, reason, require_file
 from .formats import require
+
+if TYPE_CHECKING:
+    import openvino
 
 PACKAGES = ('openvino', 'nncf')
 
@@ -23,12 +27,13 @@ def calibration_images(config: Config, count: int) -> list[np.ndarray]:
     Raises:
         FileNotFoundError: If the training data are not there.
     """
-    load_config(config, TRAIN_DATA, TEST_DATA)
-    dataset = DATASETS.build(dict(config.train_dataloader.dataset,
-                                  pipeline=config.test_dataloader.dataset.pipeline))
-    chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
-    return [dataset[index]['inputs'][None].float().numpy()
-            for index in tqdm(chosen.tolist(), desc='calibration persons')]
+    load_config(config, TRAIN_DATA, f'{TEST_DATA}.pipeline')
+    with explained(f'training data of {config.filename or "the config"} cannot be read'):
+        dataset = DATASETS.build(dict(config.train_dataloader.dataset,
+                                      pipeline=config.test_dataloader.dataset.pipeline))
+        chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
+        return [dataset[index]['inputs'][None].float().numpy()
+                for index in tqdm(chosen.tolist(), desc='calibration persons')]
 
 
 def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -> None:
@@ -43,13 +48,12 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
         images: Inputs (1, 3, H, W) whose activations give the ranges, some hundreds.
 
     Raises:
-        ValueError: If one of the files is not .xml, both are the same, or there are no images.
+        ValueError: If one of the files is not .xml, both are the same, there are no images, or the
+            source is broken or takes no such images.
         OSError: If the target cannot be written.
         ImportError: If OpenVINO or NNCF are missing; the message says how to install them.
     """
-    for path in (source, target):
-        if Path(path).suffix != '.xml':
-            raise ValueError(f'OpenVINO files (.xml) are quantised, got {path}')
+    _require_xml(source, target)
     if not images:
         raise ValueError('quantisation needs calibration images, got none')
     inputs = [source, Path(source).with_suffix('.bin')]
@@ -58,15 +62,30 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
     require(PACKAGES)
     import nncf
     import openvino
-    model = openvino.Core().read_model(source)
+    model = _read_model(source)
     pooled = [operation.input_value(0).get_node() for operation in model.get_ordered_ops()
               if operation.get_type_name() == 'MaxPool']
-    model = nncf.quantize(
-        model, nncf.Dataset(images), subset_size=len(images),
-        model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in pooled]))
+    with explained(f'{source} cannot be quantised'):
+        model = nncf.quantize(
+            model, nncf.Dataset(images), subset_size=len(images),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in pooled]))
     with replacing(target, inputs) as temporary:
         openvino.save_model(model, temporary, compress_to_fp16=False)
+
+
+def _require_xml(*paths: str | Path) -> None:
+    for path in paths:
+        if Path(path).suffix != '.xml':
+            raise ValueError(f'OpenVINO files (.xml) are quantised, got {path}')
+
+
+def _read_model(path: str | Path) -> openvino.Model:
+    import openvino
+    try:
+        return openvino.Core().read_model(path)
+    except RuntimeError as error:
+        raise ValueError(f'{path} is not a complete exported model: {reason(error)}') from None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,14 +99,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Quantise, and say what to do next."""
     config = load_config(args.config, TRAIN_DATA, TEST_DATA)
-    if not Path(args.file).is_file():
-        raise FileNotFoundError(f'{args.file} not found')
+    require_file(args.file)
     if args.persons < 1:
         raise ValueError(f'--persons must be at least 1, got {args.persons}')
     require(PACKAGES)
-    output = args.output or str(Path(args.file).with_suffix('')) + '_int8.xml'
+    output = args.output
+    if output is None:
+        output = str(Path(args.file).with_suffix('')) + '_int8.xml'
+    _require_xml(args.file, output)
     refuse_inputs(output, [args.config, args.file])
     require_folder(output)
+    _read_model(args.file)  # before minutes of work
     quantize(args.file, output, calibration_images(config, args.persons))
     print(f'wrote {output}\nWhat it costs: refinepose test {args.config} {output}')
     return 0

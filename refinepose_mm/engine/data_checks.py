@@ -41,7 +41,7 @@ def num_keypoints(dataset: dict) -> tuple[int | None, str | None]:
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     metainfo = dataset.get('metainfo') or getattr(_class_of(dataset), 'METAINFO', None)
     if not metainfo:
-        return None, 'has no metainfo, and its type has none'
+        return None, f'no metainfo, neither its own nor one of type {dataset.get("type")}'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of files that MMPose finds among its own
@@ -72,6 +72,8 @@ def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict
         metrics: That its images are evaluated by.
     """
     from mmpose.datasets.datasets import BaseCocoStyleDataset
+    if not isinstance(dataset, dict):
+        return [f'{where} must be a dict, got {type(dataset).__name__}']
     kind = _class_of(dataset)
     if kind is None:
         return [f'{where}.type: no data set {dataset.get("type")} is registered']
@@ -143,9 +145,18 @@ def metric_problems(metrics: list[dict], where: str, datasets: list[dict],
     return problems
 
 
+def pipeline_problems(dataset: dict, where: str) -> list[str]:
+    """Data sets of which no layer prepares the samples."""
+    if any(part.get('pipeline') for part, _ in parts(dataset, where) if isinstance(part, dict)):
+        return []
+    return [] if dataset.get('pipeline') else [f'{where}.pipeline is empty']
+
+
 def parts(dataset: dict, where: str) -> Iterator[tuple[dict, str]]:
     """The data sets that read files, inside of wrappers such as CombinedDataset."""
-    if dataset.get('datasets'):
+    if not isinstance(dataset, dict):
+        yield dataset, where
+    elif dataset.get('datasets'):
         for index, part in enumerate(dataset['datasets']):
             yield from parts(part, f'{where}.datasets.{index}')
     elif isinstance(dataset.get('dataset'), dict):

@@ -25,7 +25,14 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 
 from .annotations import read_annotations
-from .data_checks import dataset_problems, joint_problems, metric_problems, metrics_of, parts
+from .data_checks import (
+    dataset_problems,
+    joint_problems,
+    metric_problems,
+    metrics_of,
+    parts,
+    pipeline_problems,
+)
 
 MODES = ('train', 'val', 'test')
 # What MMEngine, MMPose's scripts and this package read of a config, beside Runner's arguments.
@@ -61,10 +68,7 @@ class PreflightHook(Hook):
         broadcast_object_list(found)
         problems, = found
         if problems:
-            numbered = ' '.join(f'({number}) {problem};' for number, problem
-                                in enumerate(problems, 1)).rstrip(';')
-            raise ValueError(problems[0] if len(problems) == 1 else
-                             f'{len(problems)} problems: {numbered}')
+            raise ValueError(in_one_line(problems))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model, by names and shapes."""
@@ -96,6 +100,14 @@ for _mode in MODES:
     setattr(Runner, _mode, _looking_first(getattr(Runner, _mode), _mode))
 
 
+def in_one_line(problems: list[str]) -> str:
+    """Several problems as the one line that people see last."""
+    if len(problems) == 1:
+        return problems[0]
+    numbered = '; '.join(f'({number}) {line}' for number, line in enumerate(problems, 1))
+    return f'{len(problems)} problems: {numbered}'
+
+
 def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> list[str]:
     """Everything in a config, and in the files that it names, that a run would trip over.
 
@@ -113,13 +125,19 @@ def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> l
     problems = key_problems(config) + device_problems(config, modes)
     problems += checkpoint_problems(config, modes)
     for mode in modes:
-        loader = config.get(f'{mode}_dataloader')
+        name = f'{mode}_dataloader'
+        loader = config.get(name)
         if not loader:
             continue
-        problems += loader_problems(loader, f'{mode}_dataloader')
-        problems += joint_problems(config, loader.get('dataset') or {}, f'{mode}_dataloader')
+        whole = loader.get('dataset')
+        problems += loader_problems(loader, name)
+        if not isinstance(whole, dict):
+            problems.append(f'{name}.dataset must be a dict, got {type(whole).__name__}')
+            continue
+        problems += joint_problems(config, whole, name)
+        problems += pipeline_problems(whole, f'{name}.dataset')
         metrics = metrics_of(config, mode)
-        datasets = list(parts(loader.get('dataset') or {}, f'{mode}_dataloader.dataset'))
+        datasets = list(parts(whole, f'{name}.dataset'))
         for dataset, where in datasets:
             problems += dataset_problems(dataset, where, read, metrics)
         problems += metric_problems(

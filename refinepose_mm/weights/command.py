@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Report what became of every key and write the encoder, if asked to."""
-    if args.output:
+    if args.output is not None:
         refuse_inputs(args.output, _files_of(args.source))
         require_folder(args.output)
     arch = ARCHS[args.arch]
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     report = load_encoder(backbone, weights, args.source, meta=meta, num_heads=args.num_heads,
                           expert=args.expert)
     print(f'{args.source}: {report}')
-    if args.output:
+    if args.output is not None:
         # Only what was loaded: a fresh stem is for the training run to initialise.
         encoder = backbone.state_dict()
         write_checkpoint(args.output, {f'backbone.{name}': encoder[name] for name in report.loaded},

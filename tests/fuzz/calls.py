@@ -81,10 +81,21 @@ COMMANDS = [
         '--weights': CHECKPOINTS + EXPORTS + TRUSTED,
         '--boxes': _files('missing.json', 'folder.json', 'photo', *WRONG_BOXES, *ODD_BOXES,
                           *RAW_BOXES),
-        '--output': FOLDERS + [['{photos}'], ['{photos}/../photos'], ['{soft:photos}'], ['']],
+        '--output': FOLDERS + [['{photos}'], ['{photos}/../photos'], ['{soft:photos}']],
         '--device': DEVICES,
         '--batch-size': NUMBERS,
         '--threshold': _words('high', ''),
+    }),
+    Command('train', {
+        'config': ['{config_as_it_is}'], '--gpus': ['0'], '--work-dir': ['{out}/run']}, {
+        'config': _configs(BAD_CONFIGS, BAD_CALIBRATIONS),
+        '--gpus': _words('-1', '99', 'x', '1.5', ''),
+        '--resume': _files('missing.pth', 'folder.pth', 'text.pth', 'truncated.pth',
+                           'checkpoint.pth', 'nan.pth', 'photo'),
+        '--work-dir': FOLDERS,
+        '--amp': [[]],
+        '--cfg-options': _words('x', '=1', 'modl.x=1', 'model.backbone=7', 'model=none',
+                                'custom_hooks.9.type=x', 'train_dataloader.batch_size=none'),
     }),
     Command('test', {
         'config': ['{config_as_it_is}'], 'weights': ['{checkpoint.pth}'],
@@ -122,7 +133,7 @@ COMMANDS = [
         '--num-heads': _words('0', '-1', '5', '1000000', 'x'),
         '--expert': _words('coco', 'nobody'),
         '--plain': _words('yes'),
-        '--output': _outputs('.pth', 'checkpoint.pth') + _outputs('.safetensors', 'photo'),
+        '--output': _outputs('.pth', 'checkpoint.pth') + _outputs('.safetensors', 'checkpoint.pth'),
     }),
     Command('complexity', {'--arch': ['tiny'], '--img-size': ['128', '96']}, {
         '--arch': _words('giant', ''), '--img-size': SIZES,
@@ -153,6 +164,7 @@ COMMANDS = [
         '--work-dir': FOLDERS,
         '--train': NUMBERS, '--val': NUMBERS,
     }),
+    Command('run', {}, {'script': _files('missing.py') + [[]]}),
     Command('doctor', {}, {'more': _words('now', '--heal')}),
 ]
 OUTSIDE = _words('', 'predic', '--frobnicate', 'predict --help-me', '-1', '--version=2') + [[]]
@@ -175,7 +187,7 @@ def generate() -> list[tuple[str, ...]]:
                   for option, choices in command.bad.items() for words in choices]
     draw = random.Random(SEED)
     for _ in range(PAIRS):
-        command = draw.choice(COMMANDS[:-1])
+        command = draw.choice(COMMANDS[:-2])
         first, second = draw.sample(sorted(command.bad), 2)
         calls.append(line(command, {option: draw.choice(command.bad[option])
                                     for option in (first, second)}))

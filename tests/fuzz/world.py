@@ -72,8 +72,6 @@ BAD_CONFIGS = {
     'no_decoder_type': _without('model.head.decoder.type'),
     'no_input_size': _without('model.head.decoder.input_size'),
     'no_preprocessor': _without('model.data_preprocessor'),
-    'regression': _codec('RegressionLabel'),
-    'simcc': _codec('SimCCLabel'),
     'unknown_codec': _codec('NoSuchCodec'),
     'unknown_model': _with(model__type='NoSuchModel'),
     'unknown_backbone': _with(model__backbone__type='NoSuchBackbone'),
@@ -85,6 +83,8 @@ BAD_CONFIGS = {
 }
 # What only commands with test data read.
 BAD_TEST_CONFIGS = {
+    'regression': _codec('RegressionLabel'),
+    'simcc': _codec('SimCCLabel'),
     'no_test_data': _without('test_dataloader'),
     'no_dataset': _without('test_dataloader.dataset'),
     'no_dataset_type': _without('test_dataloader.dataset.type'),
