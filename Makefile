@@ -74,7 +74,7 @@ lint: setup
 	@$(BIN)/mypy
 
 docs: $(ENVS)/docs/.installed
-	@$(ENVS)/docs/bin/python -m mkdocs build --strict
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(ENVS)/docs/bin/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(ENVS) $(REPORTS) build *.egg-info .pytest_cache .ruff_cache .mypy_cache data/toy
