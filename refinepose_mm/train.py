@@ -122,8 +122,11 @@ def launch(processes: int, words: list[str]) -> None:
 
     Raises:
         ChildProcessError: If one fails; the message is the cause of the first.
+        RuntimeError: In a process that torchrun has started: each would start others, without end.
         SystemExit: If a signal ends them.
     """
+    if 'RANK' in os.environ:
+        raise RuntimeError('torchrun has started this process already; it starts no others')
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
