@@ -13,8 +13,10 @@ import sys
 import types
 
 import torch
+from PIL import Image
 from torch import Tensor
 
+EXIF_ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 FULL_MMCV = 'build the full one with: pip install --no-build-isolation mmcv==2.1.0'
 
 
@@ -101,6 +103,29 @@ class _MissingOperators(types.ModuleType):
                 f'{FULL_MMCV}')
 
         return missing
+
+
+class UprightImage:
+    """In place of ``PIL.Image`` in MMPose's inference, which opens photos for their size alone."""
+
+    @staticmethod
+    def open(path: str) -> types.SimpleNamespace:
+        """The size (w, h) of a photo as it is loaded: turned where its EXIF mark says so."""
+        with Image.open(path) as image:
+            size, mark = image.size, image.getexif().get(EXIF_ORIENTATION, 1)
+        return types.SimpleNamespace(size=size[::-1] if mark in SIDEWAYS else size)
+
+
+def repair_whole_images(inference: types.ModuleType) -> None:
+    """Let ``inference_topdown(model, photo, None)`` take its box from the upright photo.
+
+    MMPose reads the size before the EXIF rotation, and the pixels after it. No upstream issue is
+    known to us.
+
+    Args:
+        inference: ``mmpose.apis.inference``.
+    """
+    inference.Image = UprightImage
 
 
 def nms(bboxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:

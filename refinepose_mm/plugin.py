@@ -13,10 +13,12 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
+from typing import Callable
 
 # Packages that fail without the repairs, or read checkpoints.
 REPAIRED = ('mmcv', 'mmdet', 'mmengine', 'mmpose', 'mmpretrain', 'torchvision')
 REGISTRIES = 'mmpose.registry'
+INFERENCE = 'mmpose.apis.inference'
 LOCATIONS = {  # a registry of MMPose: our modules that register there
     'MODELS': ('refinepose_mm.models', 'refinepose_mm.deploy.evaluate'),
     'KEYPOINT_CODECS': ('refinepose_mm.codecs', ),
@@ -31,10 +33,11 @@ def install() -> None:
         _repair()
     else:
         sys.meta_path.insert(0, _RepairFirst())
-    if REGISTRIES in sys.modules:
-        _register(sys.modules[REGISTRIES])
-    else:
-        sys.meta_path.insert(0, _RegisterAfter())
+    for name, action in ((REGISTRIES, _register), (INFERENCE, _upright)):
+        if name in sys.modules:
+            action(sys.modules[name])
+        else:
+            sys.meta_path.insert(0, _AfterImport(name, action))
 
 
 class _RepairFirst(importlib.abc.MetaPathFinder):
@@ -47,12 +50,15 @@ class _RepairFirst(importlib.abc.MetaPathFinder):
             _repair()
 
 
-class _RegisterAfter(importlib.abc.MetaPathFinder):
-    """Lets MMPose's registries import as usual and then adds our locations to them."""
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Lets a module import as usual, and then acts on it."""
+
+    def __init__(self, name: str, action: Callable[[ModuleType], None]):
+        self.name, self.action = name, action
 
     def find_spec(self, name: str, path: Sequence[str] | None,
                   target: ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
-        if name != REGISTRIES:
+        if name != self.name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
@@ -60,11 +66,11 @@ class _RegisterAfter(importlib.abc.MetaPathFinder):
             return None
         execute = spec.loader.exec_module
 
-        def execute_and_register(module: ModuleType) -> None:
+        def execute_and_act(module: ModuleType) -> None:
             execute(module)
-            _register(module)
+            self.action(module)
 
-        spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
+        spec.loader.exec_module = execute_and_act  # type: ignore[method-assign]
         return spec
 
 
@@ -73,6 +79,10 @@ def _repair() -> None:
         import_module('refinepose_mm.compat').repair()
     except Exception as error:  # whatever a broken package raises
         raise ImportError(f'{error}; `refinepose doctor` says what is missing') from error
+
+
+def _upright(inference: ModuleType) -> None:
+    import_module('refinepose_mm.compat').repair_whole_images(inference)
 
 
 def _register(registries: ModuleType) -> None:

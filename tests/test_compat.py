@@ -91,6 +91,22 @@ def test_missing_operators_explain_themselves():
     assert "operator 'roi_align_forward'" in out and 'pip install' in out
 
 
+@pytest.mark.parametrize('first', ['refinepose_mm', 'mmpose.apis'])
+def test_the_box_of_a_whole_photo_is_upright(tmp_path, first):
+    from PIL import Image
+    path = tmp_path / 'photo.jpg'
+    exif = Image.Exif()
+    exif[274] = 6  # turned by 90 degrees
+    Image.new('RGB', (60, 40)).save(path, exif=exif)
+    out = in_fresh_python(f'''
+    import refinepose_mm.compat
+    refinepose_mm.compat.repair()
+    import {first}, refinepose_mm, mmpose.apis.inference as inference
+    print(inference.Image.open({str(path)!r}).size)
+    ''')
+    assert out.strip().splitlines()[-1] == '(40, 60)'
+
+
 def test_a_full_mmcv_is_left_alone():
     assert in_fresh_python('''
     import importlib.machinery, sys, types
