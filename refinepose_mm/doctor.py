@@ -154,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
     if args.install_hook or args.remove_hook:
         return _change_hook(args.install_hook)
     # Before anything that takes seconds, or may be broken.
-    print(f'Python {platform.python_version()} on {platform.platform()}', flush=True)
+    print(f'Python {platform.python_version()} on {platform.platform()}')
     way = installed_by()
     origin = 'installed with pip' if way == 'pip' else (
         f'{"set up by make in" if way == "make" else "from the clone"} {ROOT}, where the commands '

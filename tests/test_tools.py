@@ -352,6 +352,9 @@ def test_train_says_in_one_line_what_it_cannot_do(toy, tmp_path, monkeypatch, ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('TOY_ROOT', str(toy))
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '-1')
+    # A check that is missing must not start 99 processes, or a training without end.
+    monkeypatch.setattr('refinepose_mm.train.launch', lambda *words: pytest.fail('started'))
+    monkeypatch.setattr('mmengine.runner.Runner.train', lambda self: pytest.fail('trained'))
     assert main(['train', *map(str, words)]) == 2
     error = capsys.readouterr().err
     assert error.splitlines()[-1].startswith(f'refinepose train: {message}')
