@@ -41,7 +41,7 @@ def num_keypoints(dataset: dict) -> tuple[int | None, str | None]:
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     metainfo = dataset.get('metainfo') or getattr(_class_of(dataset), 'METAINFO', None)
     if not metainfo:
-        return None, f'no metainfo, neither its own nor one of type {dataset.get("type")}'
+        return None, 'no metainfo, and no type that has one'
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # of files that MMPose finds among its own

@@ -13,6 +13,7 @@ import inspect
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Callable
 
 import torch
@@ -33,6 +34,7 @@ from .data_checks import (
     parts,
     pipeline_problems,
 )
+from .resume import read
 
 MODES = ('train', 'val', 'test')
 # What MMEngine, MMPose's scripts and this package read of a config, beside Runner's arguments.
@@ -121,9 +123,11 @@ def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> l
     Returns:
         One line for each problem; empty if none was found.
     """
-    read = functools.lru_cache(maxsize=None)(read_annotations)
+    read_once = functools.lru_cache(maxsize=None)(read_annotations)
     problems = key_problems(config) + device_problems(config, modes)
-    problems += checkpoint_problems(config, modes)
+    if not isinstance(config.get('model'), dict):
+        return [*problems, f'model must be a dict, got {type(config.get("model")).__name__}']
+    problems += checkpoint_problems(config, modes) + model_problems(config, modes)
     for mode in modes:
         name = f'{mode}_dataloader'
         loader = config.get(name)
@@ -139,9 +143,9 @@ def problems_of(config: Config, modes: tuple[str, ...] | list[str] = MODES) -> l
         metrics = metrics_of(config, mode)
         datasets = list(parts(whole, f'{name}.dataset'))
         for dataset, where in datasets:
-            problems += dataset_problems(dataset, where, read, metrics)
+            problems += dataset_problems(dataset, where, read_once, metrics)
         problems += metric_problems(
-            metrics, f'{mode}_evaluator', [dataset for dataset, _ in datasets], read)
+            metrics, f'{mode}_evaluator', [dataset for dataset, _ in datasets], read_once)
     return list(dict.fromkeys(problems))  # val and test often share a file
 
 
@@ -171,12 +175,34 @@ def device_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[
 
 
 def checkpoint_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
-    """Checkpoints that do not exist. URLs are not looked at; a test needs no initialisation."""
+    """Checkpoints that do not exist, or that no run can go on from.
+
+    URLs are not looked at. A test needs no initialisation.
+    """
     named = {'load_from': config.get('load_from')}
     if 'train' in modes:
         named.update(_initial(config.get('model'), 'model'))
-    return [f'{where}: checkpoint {path} not found' for where, path in named.items()
-            if path and '://' not in path and not os.path.exists(path)]
+    local = {where: path for where, path in named.items() if path and '://' not in path}
+    problems = [f'{where}: checkpoint {path} not found' for where, path in local.items()
+                if not os.path.exists(path)]
+    if config.get('resume') and os.path.isfile(local.get('load_from', '')):
+        try:
+            read(Path(local['load_from']))
+        except ValueError as error:
+            problems.append(f'resume: {error}')
+    return problems
+
+
+def model_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
+    """What a pose estimator lacks that training or decoding will need."""
+    if config.model.get('type') != 'TopdownPoseEstimator':
+        return []
+    problems = []
+    if not config.model.get('data_preprocessor') and not config.get('data_preprocessor'):
+        problems.append('model has no data_preprocessor, so images would stay bytes')
+    if {'val', 'test'} & set(modes) and not (config.model.get('head') or {}).get('decoder'):
+        problems.append('model.head has no decoder, so its heatmaps cannot be evaluated')
+    return problems
 
 
 def _initial(value: object, where: str) -> Iterator[tuple[str, str]]:

@@ -218,6 +218,35 @@ def test_files_that_are_not_there(config):
         'load_from', 'test_dataloader.dataset']
 
 
+def test_a_run_cannot_go_on_from_everything(config, tmp_path):
+    config.load_from, config.resume = str(tmp_path / 'x.pth'), True
+    Path(config.load_from).write_text('no checkpoint')
+    assert problems_of(config) == ['resume: x.pth is incomplete']
+    torch.save(dict(state_dict={}), config.load_from)
+    assert problems_of(config) == ['resume: x.pth has no meta, message_hub to resume from']
+    config.resume = False
+    assert problems_of(config) == []
+
+
+def test_parts_that_a_model_lacks(config):
+    del config.model['data_preprocessor'], config.model.head['decoder']
+    expected = ['model has no data_preprocessor, so images would stay bytes',
+                'model.head has no decoder, so its heatmaps cannot be evaluated']
+    assert problems_of(config) == expected
+    assert problems_of(config, ['train']) == expected[:1]
+
+
+@pytest.mark.parametrize('field', ['model', 'train_dataloader.dataset'])
+def test_words_in_the_place_of_tables(config, field):
+    config.merge_from_dict({field: 'coco'})
+    assert problems_of(config) == [f'{field} must be a dict, got str']
+
+
+def test_a_pipeline_without_steps(config):
+    config.val_dataloader.dataset.pipeline = []
+    assert problems_of(config) == ['val_dataloader.dataset.pipeline is empty']
+
+
 def test_a_url_is_not_looked_at(config):
     config.model.backbone.init_cfg = dict(type='EncoderWeights', checkpoint='https://host/x.pth')
     assert problems_of(config) == []
