@@ -32,7 +32,7 @@ COMMANDS = {  # name: (module, summary)
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
 }
 NOT_DONE = 2
-USER_ERRORS = (OSError, ValueError, ImportError)  # their messages are written for people
+USER_ERRORS = (OSError, ValueError, ImportError, FloatingPointError)  # written for people
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -45,14 +45,15 @@ def main(argv: list[str] | None = None) -> int:
         The exit code.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    debug = '--debug' in argv  # anywhere
-    argv = [word for word in argv if word != '--debug']
+    chosen = next((word for word in argv if word in COMMANDS), None)
+    ours = argv.index('run') if chosen == 'run' else len(argv)  # the rest is the script's
+    debug = '--debug' in argv[:ours]
+    argv = [word for word in argv[:ours] if word != '--debug'] + argv[ours:]
     parser = argparse.ArgumentParser(
         prog='refinepose', description='RefinePose for MMPose.',
         epilog='--debug, anywhere, shows the traceback of an error.')
     parser.add_argument('--version', action='version', version=__version__)
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
-    chosen = next((word for word in argv if word in COMMANDS), None)
     try:
         with _termination_as_exit():
             for name, (module, summary) in COMMANDS.items():

@@ -89,7 +89,7 @@ def check(config: Config) -> None:
 def train(config: Config) -> None:
     """Train in this process, alone or as one of those that torchrun started.
 
-    An error inside the training shows its traceback first: nobody trains for days again to see it.
+    An error that nobody foresaw shows its traceback: nobody trains for days again to see it.
 
     Raises:
         ValueError: If the config cannot be built; names the part.
@@ -103,6 +103,8 @@ def train(config: Config) -> None:
         raise ValueError(f'{config.filename} cannot be built: {_first_line(error)}') from error
     try:
         runner.train()
+    except (OSError, ValueError, FloatingPointError):  # their messages are written for people
+        raise
     except Exception:
         traceback.print_exc()
         raise
