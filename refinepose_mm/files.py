@@ -34,8 +34,12 @@ def require_folder(output: str | Path) -> None:
         raise IsADirectoryError(f'output {output} is a folder, expected a file name')
     if not output.parent.is_dir():
         raise FileNotFoundError(f'folder {output.parent} of output {output.name} not found')
-    if not os.access(output.parent, os.W_OK | os.X_OK):
-        raise PermissionError(f'folder {output.parent} of output {output.name} is not writable')
+    try:  # root may write everywhere, says os.access, but not into /proc
+        with tempfile.TemporaryFile(dir=output.parent):
+            pass
+    except OSError as error:
+        raise PermissionError(f'folder {output.parent} of output {output.name} is not writable: '
+                              f'{error.strerror}') from None
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -53,7 +54,12 @@ def _trace(network: InferenceNetwork, example: Tensor) -> torch.export.ExportedP
 
 
 def _load_torch(path: Path, precision: str) -> Callable[[np.ndarray], list[np.ndarray]]:
-    module = torch.export.load(path).module()
+    log = logging.getLogger('torch.export')
+    log.disabled = True  # it prints the traceback of what it raises
+    try:
+        module = torch.export.load(path).module()
+    finally:
+        log.disabled = False
 
     def call(images: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():

@@ -89,8 +89,9 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
             yield Scene(frame.image, np.array(
                 whole if boxes is None else boxes.get(frame.name, []), np.float32), frame.name)
 
-    with closing(Results(folder)) as results, closing(source.writer(folder)) as writer:
-        for scene, poses in tqdm(predictor.stream(scenes()), total=source.count, unit='image'):
+    with closing(Results(folder)) as results, closing(source.writer(folder)) as writer, \
+            tqdm(predictor.stream(scenes()), total=source.count, unit='image') as found:
+        for scene, poses in found:
             results.write(scene.name, poses)
             writer.write(Frame(scene.name, painter(scene.image, poses), times.pop(scene.name)))
     if stopped:

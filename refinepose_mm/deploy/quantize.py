@@ -32,8 +32,8 @@ def calibration_images(config: Config, count: int) -> list[np.ndarray]:
         dataset = DATASETS.build(dict(config.train_dataloader.dataset,
                                       pipeline=config.test_dataloader.dataset.pipeline))
         chosen = np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int)
-        return [dataset[index]['inputs'][None].float().numpy()
-                for index in tqdm(chosen.tolist(), desc='calibration persons')]
+        with tqdm(chosen.tolist(), desc='calibration persons') as indices:
+            return [dataset[index]['inputs'][None].float().numpy() for index in indices]
 
 
 def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -> None:

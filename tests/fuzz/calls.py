@@ -10,6 +10,7 @@ from world import (
     BAD_CONFIGS,
     BAD_EVALUATIONS,
     BAD_TEST_CONFIGS,
+    BAD_TRAININGS,
     EXPORTED,
     NOT_CONFIGS,
     ODD_BOXES,
@@ -88,7 +89,7 @@ COMMANDS = [
     }),
     Command('train', {
         'config': ['{config_as_it_is}'], '--gpus': ['0'], '--work-dir': ['{out}/run']}, {
-        'config': _configs(BAD_CONFIGS, BAD_CALIBRATIONS),
+        'config': _configs(BAD_CONFIGS, BAD_TRAININGS),
         '--gpus': _words('-1', '99', 'x', '1.5', ''),
         '--resume': _files('missing.pth', 'folder.pth', 'text.pth', 'truncated.pth',
                            'checkpoint.pth', 'nan.pth', 'photo'),
@@ -117,10 +118,10 @@ COMMANDS = [
     Command('quantize', {
         'config': ['{config_as_it_is}'], 'file': ['{exported.xml}'],
         '--output': ['{out}/model.xml'], '--persons': ['2']}, {
-        'config': _configs(BAD_TEST_CONFIGS, BAD_CALIBRATIONS),
+        'config': _configs(BAD_CALIBRATIONS),
         'file': _files('missing.xml', 'empty.xml', 'text.xml', 'random.xml', 'checkpoint.pth',
                        'folder.xml', 'photo'),
-        '--output': _outputs('.xml', 'text.xml') + [['{out}/model.onnx']],
+        '--output': _outputs('.xml', 'exported.xml') + [['{out}/model.onnx']],
         '--persons': NUMBERS,
     }),
     Command('weights', {

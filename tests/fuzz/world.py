@@ -105,9 +105,15 @@ BAD_EVALUATIONS = {
     'no_batch': _with(test_dataloader__batch_size=0),
     'evaluator_without_file': _with(test_evaluator__ann_file='none.json'),
 }
-BAD_CALIBRATIONS = {
+BAD_TRAININGS = {
     'no_train_data': _without('train_dataloader'),
     'no_train_annotations': _with(train_dataloader__dataset__ann_file='annotations/none.json'),
+}
+BAD_CALIBRATIONS = {
+    **BAD_TRAININGS,
+    'no_test_data_either': _without('test_dataloader'),
+    'no_test_pipeline': _without('test_dataloader.dataset.pipeline'),
+    'empty_test_pipeline': _with(test_dataloader__dataset__pipeline=[]),
 }
 NOT_CONFIGS = {
     'config_empty.py': b'',
