@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import ast
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -61,9 +63,21 @@ def options(row: str) -> dict[str, str]:
     return {SETTINGS[setting]: value} if change else {}
 
 
+@contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Variables of the environment, which configs read, for a while."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def load(row: str, scale: str) -> Config:
     """The config of a row at a scale."""
-    os.environ['STUDY_SCALE'] = scale
-    config = Config.fromfile(config_file(row))
+    with _environment(STUDY_SCALE=scale):
+        config = Config.fromfile(config_file(row))
     config.merge_from_dict({key: ast.literal_eval(value) for key, value in options(row).items()})
     return config
