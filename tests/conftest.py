@@ -11,8 +11,17 @@ import pytest
 
 import refinepose_mm  # noqa: F401, before any test imports mmpose: it repairs what would fail
 
+# isort: split
+from mmengine.registry import init_default_scope
+
 ROOT = Path(__file__).parents[1]
 PHOTOS = Path(os.environ.get('REFINEPOSE_SHARED_DATA', ROOT.parent / 'shared/data'))
+
+
+@pytest.fixture(autouse=True)
+def mmpose_scope() -> None:
+    """MMPose's registries, whatever scope an earlier test of this process has entered."""
+    init_default_scope('mmpose')
 
 
 @pytest.fixture(scope='session')

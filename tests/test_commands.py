@@ -53,7 +53,7 @@ def test_toy(toy, capsys):
 def test_complexity(capsys):
     assert cli.main(['complexity', '--arch', 'tiny', '--img-size', '128', '96']) == 0
     row = capsys.readouterr().out.strip().splitlines()[-1]
-    assert row == '| tiny | 1.0 | 0.1 | 2.5 | 0.1 |'
+    assert row == '| tiny | 1.0 | 0.1 | 2.5 | 0.3 |'
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])

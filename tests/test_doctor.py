@@ -42,7 +42,8 @@ def test_a_missing_optional_package_is_no_illness(monkeypatch, capsys):
         capsys.readouterr().out)
 
 
-def test_pyav_is_optional():
+def test_pyav_is_optional(monkeypatch):
+    monkeypatch.setattr(doctor, 'installed_by', lambda: 'clone')
     package, = (package for package in doctor.PACKAGES if package.name == 'av')
     assert not package.required and 'lock.txt' in doctor.remedy(package.group)
 
