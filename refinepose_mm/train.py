@@ -78,12 +78,11 @@ def check(config: Config) -> None:
     Raises:
         ValueError: With everything that was found.
     """
-    from .engine import problems_of
+    from .engine.preflight import in_one_line, problems_of
     modes = ['train', 'val'] if config.get('val_cfg') else ['train']
     problems = problems_of(config, modes)
     if problems:
-        count = f'{len(problems)} problems: ' if len(problems) > 1 else ''
-        raise ValueError(count + '; '.join(problems))
+        raise ValueError(in_one_line(problems))
 
 
 def train(config: Config) -> None:

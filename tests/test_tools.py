@@ -343,8 +343,8 @@ def test_train_goes_on_from_the_last_checkpoint(work_dir, environment, tmp_path)
     ([CONFIG, '--cfg-options', 'x'], "--cfg-options expects name=value, got 'x'"),
     ([CONFIG, '--cfg-options', 'custom_hooks.99.x=1'], f'--cfg-options do not fit {CONFIG}: '),
     ([CONFIG, '--cfg-options', 'modl.x=1'], 'modl is read by nobody; model?'),
-    ([CONFIG, '--cfg-options', 'modl.x=1', 'load_from=nope.pth'], '2 problems: modl is read by '
-     'nobody; model?; load_from: checkpoint nope.pth not found'),
+    ([CONFIG, '--cfg-options', 'modl.x=1', 'load_from=nope.pth'], '2 problems: (1) modl is '
+     'read by nobody; model?; (2) load_from: checkpoint nope.pth not found'),
     ([CONFIG, '--cfg-options', 'model.head.type=Nope'],
      f'{CONFIG} cannot be built: Nope is not in the mmpose::model registry'),
     ([CONFIG, '--cfg-options', 'model.head.x=1'], f'{CONFIG} cannot be built: FusionHead.__init__'
