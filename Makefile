@@ -45,7 +45,8 @@ test: setup
 	@$(call pytest,$(VENV),test) $(ARGS)
 
 # What runs in each environment. A test that is skipped there and everywhere else fails the check.
-TESTS_export := tests/deploy tests/codecs tests/fuzz tests/test_golden.py tests/test_commands.py
+# -m '': the slow ones, too, for some of them need OpenVINO.
+TESTS_export := -m '' tests/deploy tests/codecs tests/fuzz tests/test_golden.py tests/test_commands.py
 TESTS_peers_timm := tests/weights
 TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
 TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
@@ -56,7 +57,7 @@ test-all: test-slow $(PACKAGES:%=test-%)
 
 test-slow: setup
 	@echo "==> slow tests"
-	@$(call pytest,$(VENV),slow) -m slow
+	@$(call pytest,$(VENV),slow) -m slow --ignore tests/deploy --ignore tests/fuzz
 
 $(PACKAGES:%=test-%): test-%: $(ENVS)/%/.installed
 	@echo "==> tests in $(ENVS)/$*"
