@@ -50,7 +50,8 @@ TESTS_export := -m '' tests/deploy tests/codecs tests/fuzz tests/test_golden.py 
 TESTS_peers_timm := tests/weights
 TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
 TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
-PACKAGES := export peers_timm peers_transformers peers_mmpretrain
+TESTS_peers_mmdeploy := tests/projects/test_mmdeploy.py
+PACKAGES := export peers_timm peers_transformers peers_mmpretrain peers_mmdeploy
 
 test-all: test-slow $(PACKAGES:%=test-%)
 	@$(BIN)/python tests/check_skips.py $(REPORTS)/*.xml
@@ -63,7 +64,7 @@ $(PACKAGES:%=test-%): test-%: $(ENVS)/%/.installed
 	@echo "==> tests in $(ENVS)/$*"
 	@$(call pytest,$(ENVS)/$*,$*) $(TESTS_$*)
 
-$(ENVS)/peers_mmpretrain/.installed: PIP_FLAGS := --no-deps
+$(ENVS)/peers_mmpretrain/.installed $(ENVS)/peers_mmdeploy/.installed: PIP_FLAGS := --no-deps
 $(ENVS)/%/.installed: requirements/%.txt requirements/lock.txt requirements/layer.py $(STAMP)
 	@echo "==> environment $(@D)"
 	@$(BIN)/python requirements/layer.py $(@D)
