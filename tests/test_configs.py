@@ -81,6 +81,8 @@ def roots(tmp_path_factory):
         path = root / kind / f'{annotations}.json'
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(content))
+    shutil.copy(path, root / 'lspet/lspet_more.json')  # the last one was LSP's
+    shutil.copytree(root / 'lspet/train', root / 'lspet/more')
     with pytest.MonkeyPatch.context() as patch:
         for kind in (*folders, 'toy'):
             patch.setenv(f'{kind.upper()}_ROOT', str(root / kind))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = 'refinepose_mm'
 LINK = re.compile(r'\]\(([^()\s#:]+)(#[^()\s]*)?\)')
 IMAGES = ('.png', '.jpg', '.svg')
-NO_API = ('__main__', 'version')  # nothing in them is for callers
+NO_API = ('__main__', 'version', 'bundled/demo')  # nothing in them is for callers
 
 
 def _sources() -> dict[str, str]:
@@ -44,8 +44,9 @@ def _api() -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     for path in sorted((ROOT / PACKAGE).rglob('*.py')):
         parts = path.relative_to(ROOT).with_suffix('').parts
+        inside = '/'.join(parts[1:])
         if any(part.startswith('_') and part != '__init__' for part in parts) or (
-                parts[-1] in NO_API):
+                inside in NO_API):
             continue
         names = parts[:-1] if parts[-1] == '__init__' else parts
         group = '.'.join(parts[:-1])

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS
 
 DECODER = 'model.head.decoder'
 TEST_DATA = 'test_dataloader.dataset'
@@ -43,6 +45,15 @@ def load_config(source: str | Path | Config, *needed: str) -> Config:
             raise ValueError(f'{name} has no {field}, which is needed here')
     init_default_scope(config.get('default_scope') or 'mmpose')
     return config
+
+
+def metainfo_of(dataset: dict) -> dict:
+    """Names, mirror images, links and sigmas of the keypoints, by the config of a data set.
+
+    The config's own ``metainfo`` comes first, then that of its type, such as COCO's.
+    """
+    return parse_pose_metainfo(
+        dataset.get('metainfo') or DATASETS.get(dataset['type']).METAINFO)
 
 
 def usable_device(name: str) -> torch.device:

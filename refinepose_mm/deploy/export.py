@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..bundled import NAMES, config_and_weights
 from ..files import refuse_inputs, replacing, require_folder
 from .config import DECODER, load_config, require_file
 from .fold import fold
@@ -62,8 +63,10 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose export`."""
-    parser.add_argument('config', help='config of the model')
-    parser.add_argument('checkpoint', help='its trained weights')
+    parser.add_argument('config', help='config of the model, or the name of a bundled one: '
+                        f'{", ".join(NAMES)}')
+    parser.add_argument('checkpoint', nargs='?',
+                        help='its trained weights; a bundled model has some')
     parser.add_argument('--format', choices=TARGETS, default='onnx')
     parser.add_argument('--decode', action='store_true',
                         help='keypoints and scores come out instead of heatmaps')
@@ -72,16 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, and say how far the file is from the model."""
-    config = load_config(args.config, DECODER)
-    require_file(args.checkpoint)
+    source, checkpoint = config_and_weights(args.config, args.checkpoint)
+    config = load_config(source, DECODER)
+    require_file(checkpoint)
     require(TARGETS[args.format].packages)
     suffix = TARGETS[args.format].suffix
-    output = Path(Path(args.checkpoint).with_suffix(suffix) if args.output is None else args.output)
+    # A bundled model is written into the current folder, not beside its weights.
+    beside = Path(args.config if args.checkpoint is None else checkpoint)
+    output = Path(beside.with_suffix(suffix) if args.output is None else args.output)
     if output.suffix != suffix:
         raise ValueError(f'--output for {args.format} must end in {suffix}, got {output}')
-    refuse_inputs(output, [args.config, args.checkpoint])
+    refuse_inputs(output, [source, checkpoint])
     require_folder(output)
-    model = load_model(config, args.checkpoint)
+    model = load_model(config, checkpoint)
     differences = export(model, output, args.decode)
     width, height = model.head.decoder.input_size
     print(f'wrote {output}: input {INPUT} (batch, 3, {height}, {width}), float32, 0 to 255, BGR'

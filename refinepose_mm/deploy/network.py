@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmpose.apis import init_model
+from mmengine.model import revert_sync_batchnorm
+from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint, require_finite
 from ..codecs import decode_udp
-from .config import explained, load_config, usable_device
+from .config import explained, load_config, metainfo_of, usable_device
 
 
 class InferenceNetwork(nn.Module):
@@ -66,16 +67,23 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
                device: str = 'cpu') -> nn.Module:
     """Build the model of a config with the weights of a checkpoint, all of them.
 
+    MMPose's functions take the model, too: it has ``cfg`` and, if the config names test data,
+    ``dataset_meta``.
+
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
         ValueError: If one of them is broken, the checkpoint is not of this model, or the device
             cannot be used.
     """
     config = load_config(config)
+    device = usable_device(device)
     with explained(f'model of {config.filename or "the config"} cannot be built'):
-        model = init_model(config, device=str(usable_device(device)))
+        model = revert_sync_batchnorm(MODELS.build(config.model))
     load_weights(model, checkpoint)
-    return model
+    # MMPose's init_model takes COCO's names where it finds no training data.
+    dataset = config.get('test_dataloader', {}).get('dataset')
+    model.cfg, model.dataset_meta = config, dataset and metainfo_of(dataset)
+    return model.to(device).eval()
 
 
 def load_weights(model: nn.Module, checkpoint: str | Path) -> None:

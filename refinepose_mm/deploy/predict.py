@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..bundled import DEMO, config_and_weights
 from ..files import refuse_inputs, require_folder
 from .boxes import compare_names, read_boxes
 from .media import Painter, Photos, Video, open_source
@@ -102,7 +103,8 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose predict`."""
     parser.add_argument('source', nargs='+', help='a photo, a folder of photos, or a video')
-    parser.add_argument('--config', help='config of the model')
+    parser.add_argument('--config', help='config of the model; default: the bundled one, '
+                        f'{DEMO!r}')
     parser.add_argument('--weights', help='a checkpoint, or what `refinepose export` wrote')
     parser.add_argument('--boxes', type=Path,
                         help='json: file names, or frame numbers from 0, and for each a list of '
@@ -124,6 +126,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
     """Config, weights and source; CONFIG WEIGHTS SOURCE, of earlier versions, works, too.
 
+    Without a config it is the bundled model's.
+
     Raises:
         ValueError: For other words.
     """
@@ -133,11 +137,15 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
         print('refinepose predict: CONFIG WEIGHTS SOURCE is deprecated; write: refinepose predict '
               f'{source} --config {config} --weights {weights}', file=sys.stderr)
         return config, weights, Path(source)
-    if len(words) != 1 or args.config is None or args.weights is None:
-        raise ValueError('expected SOURCE --config CONFIG --weights WEIGHTS, got '
+    if len(words) != 1 or (args.config is None and args.weights is not None):
+        raise ValueError('expected SOURCE [--config CONFIG --weights WEIGHTS], got '
                          f'{len(words)} x SOURCE, --config {args.config}, --weights '
                          f'{args.weights}')
-    return args.config, args.weights, Path(words[0])
+    config, weights = config_and_weights(args.config or DEMO, args.weights)
+    if args.config is None:
+        print(f'no --config: this is the bundled demonstration model {DEMO!r}, for one person on a '
+              'sport photo, 14 joints')
+    return str(config), str(weights), Path(words[0])
 
 
 def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: list[Path]) -> None:

@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.models.utils.tta import flip_heatmaps
-from mmpose.registry import DATASETS, KEYPOINT_CODECS
+from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from ..bundled import config_and_weights
 from ..engine.data_checks import num_keypoints
 from .config import (
     DECODER,
     TEST_DATA,
     explained,
     load_config,
+    metainfo_of,
     require_file,
     usable_device,
 )
@@ -77,8 +78,9 @@ class BatchPredictor:
 
     Args:
         config: Config of the model; it also says how persons are cropped, and its codec, any of
-            MMPose's for heatmaps, decodes them.
-        weights: A checkpoint, or a file that ``refinepose export`` wrote.
+            MMPose's for heatmaps, decodes them. 'demo' is the bundled model.
+        weights: A checkpoint, or a file that ``refinepose export`` wrote. Default: those of the
+            bundled model.
         batch_size: Most persons that go through the network at once.
         flip_test: Average with the mirrored image. This needs heatmaps, so no file that was
             exported with ``--decode``. Default: what the config says, where it is possible.
@@ -91,8 +93,10 @@ class BatchPredictor:
             test data, broken weights, or a device that this machine lacks.
     """
 
-    def __init__(self, config: str | Path, weights: str | Path, batch_size: int = 32,
-                 flip_test: bool | None = None, device: str = 'cpu', trust: bool = False):
+    def __init__(self, config: str | Path, weights: str | Path | None = None,
+                 batch_size: int = 32, flip_test: bool | None = None, device: str = 'cpu',
+                 trust: bool = False):
+        config, weights = config_and_weights(config, weights)
         config = load_config(config, DECODER, f'{TEST_DATA}.pipeline')
         require_file(weights)
         if batch_size < 1:
@@ -135,8 +139,7 @@ class BatchPredictor:
         _, problem = num_keypoints(dataset)
         if problem:
             raise ValueError(f'{TEST_DATA}: {problem}')
-        self.metainfo = parse_pose_metainfo(
-            dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO)
+        self.metainfo = metainfo_of(dataset)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
         """Find the keypoints of every person.

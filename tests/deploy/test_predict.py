@@ -400,11 +400,11 @@ def test_mistakes_end_in_one_line(command, photos, tmp_path):
 
 
 @pytest.mark.parametrize('words', [
-    ['photos'], ['photos', '--config', CONFIG], [CONFIG, 'weights.pth'],
+    ['photos', '--weights', 'weights.pth'], [CONFIG, 'weights.pth'],
     [CONFIG, 'weights.pth', 'photos', '--config', CONFIG]])
 def test_other_words_than_the_grammar_are_refused(words, capsys):
     assert cli.main(['predict', *words]) == 2
-    assert 'expected SOURCE --config CONFIG --weights WEIGHTS, got ' in capsys.readouterr().err
+    assert 'expected SOURCE [--config CONFIG --weights WEIGHTS], got ' in capsys.readouterr().err
 
 
 def test_mistakes_with_videos_end_in_one_line(command, video, tmp_path):
