@@ -29,6 +29,7 @@ def repair() -> dict[str, str]:
     repairs = {
         'torchvision': repair_torchvision,
         'mmcv._ext': repair_mmcv_ext,
+        'xtcocotools': repair_xtcocotools,
         'checkpoints': repair_checkpoint_loading,
     }
     return {name: line for name, function in repairs.items() if (line := function())}
@@ -103,6 +104,37 @@ class _MissingOperators(types.ModuleType):
                 f'{FULL_MMCV}')
 
         return missing
+
+
+def repair_xtcocotools() -> str | None:
+    """Let pycocotools stand in for an xtcocotools that is missing or built for another numpy.
+
+    The last xtcocotools has wheels for numpy 1 and Python 3.11 at most, and cannot be built for
+    Python 3.13. Stands in for jin-s13/xtcocoapi#45.
+    """
+    loaded = sys.modules.get('xtcocotools')
+    if loaded is not None and loaded.__spec__.loader is None:
+        return loaded.__doc__
+    if importlib.util.find_spec('pycocotools') is None:
+        return None
+    try:
+        importlib.import_module('xtcocotools.mask')  # the compiled part
+        return None
+    except (ImportError, ValueError) as error:  # ValueError: numpy.dtype size changed
+        reason = 'is missing' if error.__class__ is ModuleNotFoundError else 'does not import'
+    from pycocotools import mask
+
+    from . import coco
+
+    package = types.ModuleType(
+        'xtcocotools', f'xtcocotools {reason}; pycocotools evaluates in its place')
+    package.__spec__ = importlib.machinery.ModuleSpec('xtcocotools', loader=None, is_package=True)
+    package.__path__ = []
+    for name, module in (('coco', coco), ('cocoeval', coco), ('mask', mask)):
+        setattr(package, name, module)
+        sys.modules[f'xtcocotools.{name}'] = module
+    sys.modules['xtcocotools'] = package
+    return package.__doc__
 
 
 class UprightImage:

@@ -69,7 +69,8 @@ PACKAGES = [
     Package('openvino', 'openvino', None, 'export', required=False),
 ]
 # Either distribution provides the module.
-ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv'}
+ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv',
+                'xtcocotools': 'pycocotools'}
 BUILT_FOR_NUMPY = 'xtcocotools'  # its wheels have the binary interface of numpy 1
 # What compiled code says beside a numpy of another major version: jin-s13/xtcocoapi#45.
 OTHER_NUMPY = re.compile('numpy[.]dtype size changed|compiled using NumPy 1|_ARRAY_API not found'
@@ -116,9 +117,10 @@ def examine(package: Package) -> tuple[str, str, bool]:
         if OTHER_NUMPY.search(reason) and _numpy_mismatch(importlib.metadata.version('numpy')):
             return version, 'does not import because of numpy, see there', False
         return version, f'does not import: {reason}; try: {remedy(package.group)}', False
+    remarks = [] if name == package.name else [f'{name} in place of {package.name}']
     if package.tested and version.split('+')[0] != package.tested:
-        return version, f'tested with {package.tested}', True
-    return version, '' if name == package.name else f'{name} in place of {package.name}', True
+        remarks.append(f'tested with {package.tested}')
+    return version, ', '.join(remarks), True
 
 
 def _numpy_mismatch(version: str) -> str | None:

@@ -91,17 +91,22 @@ def test_the_commands_of_a_clone_are_those_of_its_files():
     assert re.search('^setup:', (ROOT / 'Makefile').read_text(), re.M)
 
 
+def built_for_another_numpy(folder, *packages):
+    """Packages that fail in their compiled part only: jin-s13/xtcocoapi#45."""
+    for package in packages:
+        (folder / package).mkdir()
+        (folder / package / '__init__.py').touch()
+        for name in ('coco', 'mask'):
+            (folder / package / f'{name}.py').write_text(
+                'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")')
+
+
 def test_numpy_2_beside_packages_for_numpy_1_is_the_cause(tmp_path):
     """It gets the blame, and what fails because of it points there."""
     (tmp_path / 'numpy-2.3.5.dist-info').mkdir()
     (tmp_path / 'numpy-2.3.5.dist-info/METADATA').write_text(
         'Metadata-Version: 2.1\nName: numpy\nVersion: 2.3.5\n')
-    broken = tmp_path / 'xtcocotools'
-    broken.mkdir()
-    (broken / '__init__.py').touch()
-    for name in ('coco', 'mask'):
-        (broken / f'{name}.py').write_text(
-            'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")')
+    built_for_another_numpy(tmp_path, 'xtcocotools', 'pycocotools')
     result = refinepose('doctor', env=dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
                                            PATH=''))
     assert result.returncode == 1
@@ -164,20 +169,35 @@ def test_runs_where_mmpose_does_not_import(tmp_path):
 
 
 def test_a_package_is_imported_down_to_its_compiled_part(tmp_path):
-    """A wheel for another numpy fails there only: jin-s13/xtcocoapi#45."""
-    broken = tmp_path / 'xtcocotools'
-    broken.mkdir()
-    (broken / '__init__.py').touch()
-    for name in ('coco', 'mask'):
-        (broken / f'{name}.py').write_text('raise ValueError("numpy.dtype size changed")')
+    built_for_another_numpy(tmp_path, 'xtcocotools', 'pycocotools')
     environment = dict(PYTHONPATH=str(tmp_path), PATH='')
     result = refinepose('doctor', env=environment)
     assert result.returncode == 1
     assert re.search(r'^!! xtcocotools .*numpy.dtype size changed', result.stdout, re.M)
     result = refinepose('complexity', env=environment)
     assert result.returncode == 2
-    assert 'numpy.dtype size changed; `refinepose doctor` says' in result.stderr
+    assert re.search('numpy.dtype size changed.*; `refinepose doctor` says', result.stderr)
     assert 'Traceback' not in result.stderr
+
+
+def test_pycocotools_in_place_of_xtcocotools_is_no_illness(tmp_path):
+    built_for_another_numpy(tmp_path, 'xtcocotools')
+    result = refinepose('doctor', env=dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
+                                           PATH=''))
+    assert result.returncode == 0, result.stdout
+    assert re.search('^   xtcocotools +.*; pycocotools evaluates in its place$', result.stdout,
+                     re.M)
+
+
+def test_a_missing_xtcocotools_has_an_alternative(monkeypatch):
+    def version(name):
+        if name == 'xtcocotools':
+            raise doctor.importlib.metadata.PackageNotFoundError(name)
+        return '2.0.10'
+    monkeypatch.setattr(doctor.importlib.metadata, 'version', version)
+    package, = (package for package in doctor.PACKAGES if package.name == 'xtcocotools')
+    _, remark, good = doctor.examine(package._replace(module='pycocotools.mask'))
+    assert good and remark == 'pycocotools in place of xtcocotools, tested with 1.14.3'
 
 
 def test_tested_versions_are_those_of_the_lock():
