@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+OLDEST_TORCH = '2.6'
 EXIF_ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 FULL_MMCV = 'build the full one with: pip install --no-build-isolation mmcv==2.1.0'
 
@@ -25,7 +26,12 @@ def repair() -> dict[str, str]:
 
     Returns:
         What was repaired, a short name -> one line for people.
+
+    Raises:
+        ImportError: If torch is older than what export and MMEngine's checkpoints need.
     """
+    if torch.__version__ < OLDEST_TORCH:
+        raise ImportError(f'torch {OLDEST_TORCH} or later is needed, got {torch.__version__}')
     repairs = {
         'torchvision': repair_torchvision,
         'mmcv._ext': repair_mmcv_ext,
@@ -199,7 +205,7 @@ def repair_checkpoint_loading() -> str | None:
     :mod:`refinepose_mm.pickles`; anything else in a pickle stays refused. Our own checkpoints need
     none of this. Stands in for open-mmlab/mmengine#1655.
     """
-    if torch.__version__ < (2, 6) or importlib.util.find_spec('mmengine') is None:
+    if importlib.util.find_spec('mmengine') is None:
         return None
     from .pickles import stand_ins
 

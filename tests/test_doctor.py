@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 from refinepose_mm import doctor
 from refinepose_mm.cli import main
@@ -169,14 +170,17 @@ def test_runs_where_mmpose_does_not_import(tmp_path):
 
 
 def test_a_package_is_imported_down_to_its_compiled_part(tmp_path):
-    built_for_another_numpy(tmp_path, 'xtcocotools', 'pycocotools')
-    environment = dict(PYTHONPATH=str(tmp_path), PATH='')
+    for name in ('xtcocotools', 'pycocotools'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').touch()
+        (tmp_path / name / 'mask.py').write_text('raise ImportError("undefined symbol: rleInit")')
+    environment = dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]), PATH='')
     result = refinepose('doctor', env=environment)
     assert result.returncode == 1
-    assert re.search(r'^!! xtcocotools .*numpy.dtype size changed', result.stdout, re.M)
+    assert re.search(r'^!! xtcocotools .*undefined symbol: rleInit', result.stdout, re.M)
     result = refinepose('complexity', env=environment)
     assert result.returncode == 2
-    assert re.search('numpy.dtype size changed.*; `refinepose doctor` says', result.stderr)
+    assert re.search('undefined symbol: rleInit; `refinepose doctor` says', result.stderr)
     assert 'Traceback' not in result.stderr
 
 
@@ -200,11 +204,38 @@ def test_a_missing_xtcocotools_has_an_alternative(monkeypatch):
     assert good and remark == 'pycocotools in place of xtcocotools, tested with 1.14.3'
 
 
+def test_an_old_torch_is_refused(tmp_path):
+    """MMEngine's checkpoints and torch.export need 2.6; 2.5.1 imports well, and so did we."""
+    (tmp_path / 'torch-2.5.1.dist-info').mkdir()
+    (tmp_path / 'torch-2.5.1.dist-info/METADATA').write_text(
+        'Metadata-Version: 2.1\nName: torch\nVersion: 2.5.1\n')
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import torch\ntorch.__version__ = torch.torch_version.TorchVersion("2.5.1")\n')
+    environment = dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]), PATH='')
+    result = refinepose('doctor', env=environment)
+    assert result.returncode == 1
+    assert re.search(r'^!! torch +2[.]5[.]1 +2[.]6 or later is needed; try: \S', result.stdout,
+                     re.M)
+    result = refinepose('complexity', env=environment)
+    assert result.returncode == 2
+    assert result.stderr.strip() == ('refinepose complexity: torch 2.6 or later is needed, got '
+                                     '2.5.1; `refinepose doctor` says what is missing')
+
+
+def test_the_oldest_torch_is_written_alike():
+    from refinepose_mm.compat import OLDEST_TORCH
+    torch, = (package for package in doctor.PACKAGES if package.name == 'torch')
+    assert torch.oldest == OLDEST_TORCH
+    assert f'"torch>={OLDEST_TORCH}"' in (ROOT / 'pyproject.toml').read_text()
+
+
 def test_tested_versions_are_those_of_the_lock():
-    lines = [line for name in ('torch', 'lock')
+    lines = [line.partition('#')[0] for name in ('torch', 'lock')
              for line in (ROOT / f'requirements/{name}.txt').read_text().splitlines()]
-    locked = dict(re.match(r'([\w-]+)==([\w.]+)', line).groups() for line in lines if '==' in line
-                  and not line.startswith('#'))
+    pins = [Requirement(line) for line in lines if line.strip()]
+    tested_python = {'python_version': '3.11'}
+    locked = {pin.name: str(pin.specifier)[2:] for pin in pins
+              if pin.marker is None or pin.marker.evaluate(tested_python)}
     tested = {p.name: p.tested for p in doctor.PACKAGES if p.tested}
     assert tested == {name: locked[name] for name in tested}
 
