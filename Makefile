@@ -9,13 +9,14 @@ STAMP := $(VENV)/.installed
 ENVS := .venvs
 REPORTS := .reports
 
-.PHONY: help setup demo test test-all test-slow lint docs clean
+.PHONY: help setup demo test test-all test-slow lint docs matrix clean
 help:
 	@echo "make demo      set up, draw toy people, train, test and infer (about five minutes)"
 	@echo "make test      set up and run the tests"
 	@echo "make test-all  run what it leaves out: slow tests, ONNX, OpenVINO, 8 bits, peers"
 	@echo "make lint      check style with ruff and types with mypy"
 	@echo "make docs      build the documentation site into build/docs"
+	@echo "make matrix    run with other versions of Python, torch and numpy; SETS=... for some"
 	@echo "make setup     only build or update $(VENV)"
 	@echo "make clean     remove what these made, but never work_dirs, where your training is"
 
@@ -77,6 +78,10 @@ lint: setup
 
 docs: $(ENVS)/docs/.installed
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(ENVS)/docs/bin/python -m mkdocs build --strict
+
+# Needs python3.9 to python3.13 in PATH and tens of gigabytes: no part of the tests.
+matrix:
+	@python3 requirements/matrix.py $(SETS)
 
 clean:
 	rm -rf $(VENV) $(ENVS) $(REPORTS) build *.egg-info .pytest_cache .ruff_cache .mypy_cache data/toy

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+OLDEST_TORCH = '2.6'
 EXIF_ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
 FULL_MMCV = 'build the full one with: pip install --no-build-isolation mmcv==2.1.0'
 
@@ -25,10 +26,16 @@ def repair() -> dict[str, str]:
 
     Returns:
         What was repaired, a short name -> one line for people.
+
+    Raises:
+        ImportError: If torch is older than what export and MMEngine's checkpoints need.
     """
+    if torch.__version__ < OLDEST_TORCH:
+        raise ImportError(f'torch {OLDEST_TORCH} or later is needed, got {torch.__version__}')
     repairs = {
         'torchvision': repair_torchvision,
         'mmcv._ext': repair_mmcv_ext,
+        'xtcocotools': repair_xtcocotools,
         'checkpoints': repair_checkpoint_loading,
     }
     return {name: line for name, function in repairs.items() if (line := function())}
@@ -105,6 +112,37 @@ class _MissingOperators(types.ModuleType):
         return missing
 
 
+def repair_xtcocotools() -> str | None:
+    """Let pycocotools stand in for an xtcocotools that is missing or built for another numpy.
+
+    The last xtcocotools has wheels for numpy 1 and Python 3.11 at most, and cannot be built for
+    Python 3.13. Stands in for jin-s13/xtcocoapi#45.
+    """
+    loaded = sys.modules.get('xtcocotools')
+    if loaded is not None and loaded.__spec__.loader is None:
+        return loaded.__doc__
+    if importlib.util.find_spec('pycocotools') is None:
+        return None
+    try:
+        importlib.import_module('xtcocotools.mask')  # the compiled part
+        return None
+    except (ImportError, ValueError) as error:  # ValueError: numpy.dtype size changed
+        reason = 'is missing' if error.__class__ is ModuleNotFoundError else 'does not import'
+    from pycocotools import mask
+
+    from . import coco
+
+    package = types.ModuleType(
+        'xtcocotools', f'xtcocotools {reason}; pycocotools evaluates in its place')
+    package.__spec__ = importlib.machinery.ModuleSpec('xtcocotools', loader=None, is_package=True)
+    package.__path__ = []
+    for name, module in (('coco', coco), ('cocoeval', coco), ('mask', mask)):
+        setattr(package, name, module)
+        sys.modules[f'xtcocotools.{name}'] = module
+    sys.modules['xtcocotools'] = package
+    return package.__doc__
+
+
 class UprightImage:
     """In place of ``PIL.Image`` in MMPose's inference, which opens photos for their size alone."""
 
@@ -167,7 +205,7 @@ def repair_checkpoint_loading() -> str | None:
     :mod:`refinepose_mm.pickles`; anything else in a pickle stays refused. Our own checkpoints need
     none of this. Stands in for open-mmlab/mmengine#1655.
     """
-    if torch.__version__ < (2, 6) or importlib.util.find_spec('mmengine') is None:
+    if importlib.util.find_spec('mmengine') is None:
         return None
     from .pickles import stand_ins
 

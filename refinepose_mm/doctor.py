@@ -41,7 +41,8 @@ REMEDIES = {
 class Package(NamedTuple):
     """A distribution to look for: the version that was tested, and the group that installs it.
 
-    `module` is one whose import uses all that breaks: compiled parts and other packages.
+    `module` is one whose import uses all that breaks: compiled parts and other packages. No version
+    before `oldest` works.
     """
 
     name: str
@@ -49,10 +50,11 @@ class Package(NamedTuple):
     tested: str | None
     group: str = 'needed'
     required: bool = True
+    oldest: str | None = None
 
 
 PACKAGES = [
-    Package('torch', 'torch', '2.13.0', 'torch'),
+    Package('torch', 'torch', '2.13.0', 'torch', oldest='2.6'),
     Package('torchvision', 'torchvision', '0.28.0', 'torch'),
     Package('numpy', 'numpy', '1.26.4', 'numpy'),
     Package('opencv-python-headless', 'cv2', '4.11.0.86'),
@@ -69,7 +71,8 @@ PACKAGES = [
     Package('openvino', 'openvino', None, 'export', required=False),
 ]
 # Either distribution provides the module.
-ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv'}
+ALTERNATIVES = {'opencv-python-headless': 'opencv-python', 'mmcv-lite': 'mmcv',
+                'xtcocotools': 'pycocotools'}
 BUILT_FOR_NUMPY = 'xtcocotools'  # its wheels have the binary interface of numpy 1
 # What compiled code says beside a numpy of another major version: jin-s13/xtcocoapi#45.
 OTHER_NUMPY = re.compile('numpy[.]dtype size changed|compiled using NumPy 1|_ARRAY_API not found'
@@ -116,9 +119,16 @@ def examine(package: Package) -> tuple[str, str, bool]:
         if OTHER_NUMPY.search(reason) and _numpy_mismatch(importlib.metadata.version('numpy')):
             return version, 'does not import because of numpy, see there', False
         return version, f'does not import: {reason}; try: {remedy(package.group)}', False
+    if package.oldest and _numbers(version) < _numbers(package.oldest):
+        return version, f'{package.oldest} or later is needed; try: {remedy(package.group)}', False
+    remarks = [] if name == package.name else [f'{name} in place of {package.name}']
     if package.tested and version.split('+')[0] != package.tested:
-        return version, f'tested with {package.tested}', True
-    return version, '' if name == package.name else f'{name} in place of {package.name}', True
+        remarks.append(f'tested with {package.tested}')
+    return version, ', '.join(remarks), True
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split('.')[:2])
 
 
 def _numpy_mismatch(version: str) -> str | None:

@@ -127,9 +127,9 @@ def test_repairing_twice_changes_nothing():
     import sys
     from refinepose_mm import compat
     lines = compat.repair()  # importing alone repairs nothing
-    first = sys.modules['mmcv._ext']
+    first = sys.modules.get('mmcv._ext')  # a complete mmcv is not imported yet
     assert compat.repair() == lines
-    print(sys.modules['mmcv._ext'] is first)
+    print(sys.modules.get('mmcv._ext') is first)
     ''') == 'True'
 
 
@@ -209,3 +209,51 @@ def test_mmdet_detects_without_compiled_operators():
     boxes = inference_detector(detector, photo).pred_instances
     print(len(boxes) > 0, calls)
     ''').splitlines()[-1].startswith("True [{'iou_threshold': 0.65, 'offset': 0}]")
+
+
+BROKEN = 'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")'
+
+
+def without(folder, **packages):
+    """Code that puts broken packages ahead of the installed ones."""
+    for name, code in packages.items():
+        (folder / name).mkdir()
+        (folder / name / '__init__.py').touch()
+        (folder / name / 'mask.py').write_text(code)
+    return f"import sys; sys.path.insert(0, {str(folder)!r})"
+
+
+@pytest.mark.parametrize('code, reason', [(BROKEN, 'does not import'), (None, 'is missing')])
+def test_pycocotools_stands_in_for_xtcocotools(tmp_path, code, reason):
+    """Built for another numpy (jin-s13/xtcocoapi#45), or not there at all."""
+    broken = without(tmp_path, xtcocotools=code) if code else (
+        'import sys; sys.meta_path.insert(0, Hide())')
+    assert in_fresh_python(f'''
+    class Hide:
+        def find_spec(self, name, path, target=None):
+            if name.split('.')[0] == 'xtcocotools':
+                raise ModuleNotFoundError(name=name)
+    {broken}
+    from refinepose_mm import compat
+    line = compat.repair()['xtcocotools']
+    assert compat.repair()['xtcocotools'] == line
+    import importlib.util, xtcocotools.mask as mask
+    from xtcocotools.coco import COCO
+    from xtcocotools import cocoeval
+    assert importlib.util.find_spec('xtcocotools') and mask.decode and COCO.loadRes
+    from mmpose.evaluation import CocoMetric
+    from mmpose.evaluation.metrics import coco_metric
+    assert coco_metric.COCO is COCO and coco_metric.COCOeval is cocoeval.COCOeval
+    print(line)
+    ''') == f'xtcocotools {reason}; pycocotools evaluates in its place'
+
+
+def test_an_xtcocotools_that_imports_is_left_alone():
+    if 'xtcocotools' in compat.repair():
+        pytest.skip('no xtcocotools that imports')
+    assert in_fresh_python('''
+    from refinepose_mm import compat
+    print('xtcocotools' in compat.repair())
+    import xtcocotools.coco
+    assert xtcocotools.coco.__file__.endswith('xtcocotools/coco.py')
+    ''') == 'False'

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from packaging.requirements import Requirement
 
 from refinepose_mm import doctor
 from refinepose_mm.cli import main
@@ -91,17 +92,22 @@ def test_the_commands_of_a_clone_are_those_of_its_files():
     assert re.search('^setup:', (ROOT / 'Makefile').read_text(), re.M)
 
 
+def built_for_another_numpy(folder, *packages):
+    """Packages that fail in their compiled part only: jin-s13/xtcocoapi#45."""
+    for package in packages:
+        (folder / package).mkdir()
+        (folder / package / '__init__.py').touch()
+        for name in ('coco', 'mask'):
+            (folder / package / f'{name}.py').write_text(
+                'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")')
+
+
 def test_numpy_2_beside_packages_for_numpy_1_is_the_cause(tmp_path):
     """It gets the blame, and what fails because of it points there."""
     (tmp_path / 'numpy-2.3.5.dist-info').mkdir()
     (tmp_path / 'numpy-2.3.5.dist-info/METADATA').write_text(
         'Metadata-Version: 2.1\nName: numpy\nVersion: 2.3.5\n')
-    broken = tmp_path / 'xtcocotools'
-    broken.mkdir()
-    (broken / '__init__.py').touch()
-    for name in ('coco', 'mask'):
-        (broken / f'{name}.py').write_text(
-            'raise ValueError("numpy.dtype size changed, may indicate binary incompatibility")')
+    built_for_another_numpy(tmp_path, 'xtcocotools', 'pycocotools')
     result = refinepose('doctor', env=dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
                                            PATH=''))
     assert result.returncode == 1
@@ -164,27 +170,72 @@ def test_runs_where_mmpose_does_not_import(tmp_path):
 
 
 def test_a_package_is_imported_down_to_its_compiled_part(tmp_path):
-    """A wheel for another numpy fails there only: jin-s13/xtcocoapi#45."""
-    broken = tmp_path / 'xtcocotools'
-    broken.mkdir()
-    (broken / '__init__.py').touch()
-    for name in ('coco', 'mask'):
-        (broken / f'{name}.py').write_text('raise ValueError("numpy.dtype size changed")')
-    environment = dict(PYTHONPATH=str(tmp_path), PATH='')
+    for name in ('xtcocotools', 'pycocotools'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / '__init__.py').touch()
+        (tmp_path / name / 'mask.py').write_text('raise ImportError("undefined symbol: rleInit")')
+    environment = dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]), PATH='')
     result = refinepose('doctor', env=environment)
     assert result.returncode == 1
-    assert re.search(r'^!! xtcocotools .*numpy.dtype size changed', result.stdout, re.M)
+    assert re.search(r'^!! xtcocotools .*undefined symbol: rleInit', result.stdout, re.M)
     result = refinepose('complexity', env=environment)
     assert result.returncode == 2
-    assert 'numpy.dtype size changed; `refinepose doctor` says' in result.stderr
+    assert re.search('undefined symbol: rleInit; `refinepose doctor` says', result.stderr)
     assert 'Traceback' not in result.stderr
 
 
+def test_pycocotools_in_place_of_xtcocotools_is_no_illness(tmp_path):
+    built_for_another_numpy(tmp_path, 'xtcocotools')
+    result = refinepose('doctor', env=dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]),
+                                           PATH=''))
+    assert result.returncode == 0, result.stdout
+    assert re.search('^   xtcocotools +.*; pycocotools evaluates in its place$', result.stdout,
+                     re.M)
+
+
+def test_a_missing_xtcocotools_has_an_alternative(monkeypatch):
+    def version(name):
+        if name == 'xtcocotools':
+            raise doctor.importlib.metadata.PackageNotFoundError(name)
+        return '2.0.10'
+    monkeypatch.setattr(doctor.importlib.metadata, 'version', version)
+    package, = (package for package in doctor.PACKAGES if package.name == 'xtcocotools')
+    _, remark, good = doctor.examine(package._replace(module='pycocotools.mask'))
+    assert good and remark == 'pycocotools in place of xtcocotools, tested with 1.14.3'
+
+
+def test_an_old_torch_is_refused(tmp_path):
+    """MMEngine's checkpoints and torch.export need 2.6; 2.5.1 imports well, and so did we."""
+    (tmp_path / 'torch-2.5.1.dist-info').mkdir()
+    (tmp_path / 'torch-2.5.1.dist-info/METADATA').write_text(
+        'Metadata-Version: 2.1\nName: torch\nVersion: 2.5.1\n')
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import torch\ntorch.__version__ = torch.torch_version.TorchVersion("2.5.1")\n')
+    environment = dict(PYTHONPATH=os.pathsep.join([str(tmp_path), str(ROOT)]), PATH='')
+    result = refinepose('doctor', env=environment)
+    assert result.returncode == 1
+    assert re.search(r'^!! torch +2[.]5[.]1 +2[.]6 or later is needed; try: \S', result.stdout,
+                     re.M)
+    result = refinepose('complexity', env=environment)
+    assert result.returncode == 2
+    assert result.stderr.strip() == ('refinepose complexity: torch 2.6 or later is needed, got '
+                                     '2.5.1; `refinepose doctor` says what is missing')
+
+
+def test_the_oldest_torch_is_written_alike():
+    from refinepose_mm.compat import OLDEST_TORCH
+    torch, = (package for package in doctor.PACKAGES if package.name == 'torch')
+    assert torch.oldest == OLDEST_TORCH
+    assert f'"torch>={OLDEST_TORCH}"' in (ROOT / 'pyproject.toml').read_text()
+
+
 def test_tested_versions_are_those_of_the_lock():
-    lines = [line for name in ('torch', 'lock')
+    lines = [line.partition('#')[0] for name in ('torch', 'lock')
              for line in (ROOT / f'requirements/{name}.txt').read_text().splitlines()]
-    locked = dict(re.match(r'([\w-]+)==([\w.]+)', line).groups() for line in lines if '==' in line
-                  and not line.startswith('#'))
+    pins = [Requirement(line) for line in lines if line.strip()]
+    tested_python = {'python_version': '3.11'}
+    locked = {pin.name: str(pin.specifier)[2:] for pin in pins
+              if pin.marker is None or pin.marker.evaluate(tested_python)}
     tested = {p.name: p.tested for p in doctor.PACKAGES if p.tested}
     assert tested == {name: locked[name] for name in tested}
 

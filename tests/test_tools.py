@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -246,7 +247,9 @@ def test_with_the_hook_a_script_of_mmpose_runs_unchanged(layer, environment, tmp
     command = [MIM / 'demo/image_demo.py', min((toy / 'demo').iterdir()), CONFIG,
                work_dir / 'epoch_1.pth', '--out-file', tmp_path / 'out.jpg', '--device', 'cpu']
     result = in_layer(layer, environment, *command)
-    assert "No module named 'mmcv._ext'" in result.stderr
+    # xtcocotools comes first where it is built for another numpy, or missing.
+    assert re.search("No module named '(mmcv._ext|xtcocotools)|numpy.dtype size changed",
+                     result.stderr)
 
     files = [layer[1] / name for name in ('_refinepose_mm_hook.py', '_refinepose_mm_hook.pth')]
     doctor = ['-m', 'refinepose_mm', 'doctor']
