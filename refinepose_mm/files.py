@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a limit of the process
 
 
 def refuse_inputs(output: str | Path, inputs: Iterable[str | Path]) -> None:
@@ -62,7 +65,8 @@ def replacing(output: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator
     refuse_inputs(output, inputs)
     require_folder(output)
     output = Path(os.path.realpath(output))  # a link stays a link
-    with tempfile.TemporaryDirectory(prefix=f'.{output.name}.', dir=output.parent) as folder:
+    with named_if_full(output), tempfile.TemporaryDirectory(
+            prefix=f'.{output.name}.', dir=output.parent) as folder:
         yield Path(folder) / output.name
         written = sorted(Path(folder).iterdir(), key=lambda path: path.name == output.name)
         for path in written:
@@ -70,6 +74,21 @@ def replacing(output: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator
         for path in written:  # the output itself comes last: whoever sees it finds the others
             os.replace(path, output.parent / path.name)
     _synchronise(output.parent)
+
+
+@contextmanager
+def named_if_full(output: str | Path) -> Iterator[None]:
+    """Name the file in the error of a full disk: Python does not, once a file is open.
+
+    Raises:
+        OSError: In place of one without a name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL or error.filename is not None:
+            raise
+        raise OSError(error.errno, f'not written: {error.strerror}', str(output)) from error
 
 
 def _synchronise(path: Path) -> None:

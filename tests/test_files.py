@@ -1,5 +1,6 @@
 """Writers leave a complete file or what stood there before, and never touch their inputs."""
 
+import errno
 import os
 
 import pytest
@@ -24,6 +25,17 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, error):
         raise error
     assert [p.name for p in tmp_path.iterdir()] == ['out.json']
     assert (tmp_path / 'out.json').read_text() == 'old'
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_names_the_file(tmp_path, number):
+    """Python's own error, of a file that is open already, has no name."""
+    with pytest.raises(OSError, match='not written: .*out.json') as caught:
+        with replacing(tmp_path / 'out.json'):
+            raise OSError(number, os.strerror(number))
+    assert caught.value.errno == number
+    with pytest.raises(OSError, match='^nameless$'), replacing(tmp_path / 'out.json'):
+        raise OSError('nameless')
 
 
 @pytest.mark.parametrize('link', [os.symlink, os.link, None])

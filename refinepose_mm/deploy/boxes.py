@@ -7,6 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Callable
 
+import numpy as np
+
 from .predictor import MAX_COORDINATE
 
 Report = Callable[[str, str, int], None]  # kind of problem, message, how often
@@ -61,7 +63,8 @@ def _is_box(box: Any) -> bool:
     # NaN and infinity fail the comparison, too.
     if not all(type(value) in (int, float) and abs(value) <= MAX_COORDINATE for value in box):
         return False
-    return box[0] < box[2] and box[1] < box[3]
+    left, top, right, bottom = np.float32(box)  # as the predictor will see them
+    return bool(left < right and top < bottom)
 
 
 def _shortened(value: Any) -> str:

@@ -39,7 +39,8 @@ class Photos:
 
     def __init__(self, source: Path):
         self.paths = [source] if source.is_file() else sorted(
-            path for path in source.iterdir() if path.suffix.lower() in IMAGES and path.is_file())
+            path for path in source.iterdir()
+            if path.suffix.lower() in IMAGES and not path.is_dir())
         if not self.paths:
             raise FileNotFoundError(f'no photos ({", ".join(IMAGES)}) in {source}')
         self.count = len(self.paths)

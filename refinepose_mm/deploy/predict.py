@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -173,6 +175,8 @@ def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: lis
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
     config, weights, path = _grammar(args)
+    if not math.isfinite(args.threshold):
+        raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
     problems = Problems(args.strict)
     source, boxes = open_source(path), read_boxes(args.boxes, problems.add)
     written = [args.output / name for name in (PREDICTIONS, LINES)]
@@ -181,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
     photos = isinstance(source, Photos)
     if boxes is not None and photos:
         compare_names(boxes, [photo.name for photo in source.paths], args.boxes, problems.add)
-    elif boxes is not None and not any(map(str.isdecimal, boxes)):
+    elif boxes is not None and not any(re.fullmatch('0|[1-9][0-9]*', name) for name in boxes):
         raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
                          f'such as {next(iter(boxes), "none")}')
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..files import replacing
+from ..files import named_if_full, replacing
 from .predictor import Poses
 
 LINES = 'predictions.jsonl'
@@ -39,8 +39,9 @@ class Results:
             self.file = open(self.lines, 'w', encoding='utf-8')
         persons = [dict(keypoints=keypoints.round(2).tolist(), scores=scores.round(4).tolist())
                    for keypoints, scores in zip(*poses)]
-        self.file.write(json.dumps(dict(name=name, persons=persons)) + '\n')
-        self.file.flush()
+        with named_if_full(self.lines):
+            self.file.write(json.dumps(dict(name=name, persons=persons)) + '\n')
+            self.file.flush()
         self.images += 1
         self.persons += len(persons)
 

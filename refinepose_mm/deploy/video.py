@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -196,6 +197,7 @@ def _decode(container: av.container.InputContainer,
         if packet.is_corrupt:
             raise EOFError('a packet is incomplete')
         if packet.dts is None and not packet.size:  # the last: the decoder gives what it still has
+            # Before that: the last packet may be half, without a mark, and its frame with it.
             _require_complete(container, stream, packets, end * stream.time_base)
         else:
             packets += 1
@@ -237,9 +239,11 @@ def _stated_end(container: av.container.InputContainer, stream: av.VideoStream) 
 
     A container's duration is that of its longest stream, so it counts for a single one only.
     """
-    if 'DURATION' in stream.metadata:  # Matroska: 00:00:02.400000000
-        hours, minutes, seconds = stream.metadata['DURATION'].split(':')
-        return Fraction(hours) * 3600 + Fraction(minutes) * 60 + Fraction(seconds)
+    # Matroska's, a free text: 00:00:02.400000000
+    stated = re.fullmatch(r'(\d+):(\d+):(\d+(?:[.]\d+)?)', stream.metadata.get('DURATION', ''))
+    if stated:
+        hours, minutes, seconds = map(Fraction, stated.groups())
+        return hours * 3600 + minutes * 60 + seconds
     if stream.duration is not None:
         return stream.duration * stream.time_base
     if container.duration is not None and len(container.streams) == 1:

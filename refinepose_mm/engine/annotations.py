@@ -13,6 +13,12 @@ PERSONS = ('id', 'image_id', 'category_id')  # what reading an annotation needs
 EVALUATION = ('id', 'image_id', 'category_id', 'bbox', 'keypoints')
 IMAGES = ('id', 'file_name', 'width', 'height')
 DETECTION = ('image_id', 'category_id', 'bbox', 'score')
+LARGEST = 1e6  # pixels; OpenCV's warp fails far beyond
+ODD = {  # field -> what it should be
+    'bbox': f'4 numbers up to {LARGEST:g}',
+    'keypoints': 'a list of finite numbers',
+    'area': 'a finite number',
+}
 
 
 @dataclass
@@ -28,7 +34,11 @@ class Annotations:
         num_images: Number of images.
         num_annotations: Number of annotations.
         images_lacking: Field -> number of images without it.
+        odd_images: Field -> number of images whose value MMPose cannot use.
         lacking: Field -> number of annotations without it.
+        odd: Field -> number of annotations whose value is not what :data:`ODD` says.
+        repeated: Number of annotations whose id an earlier one has.
+        of_listed_category: Number of annotations whose category is listed.
         lengths: Length of an annotation's keypoints -> number of annotations.
         usable: Number of annotations that training can use: of a listed image, with a box and a
             labelled keypoint; no crowd.
@@ -42,7 +52,11 @@ class Annotations:
     num_images: int = 0
     num_annotations: int = 0
     images_lacking: Counter[str] = field(default_factory=Counter)
+    odd_images: Counter[str] = field(default_factory=Counter)
     lacking: Counter[str] = field(default_factory=Counter)
+    odd: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    of_listed_category: int = 0
     lengths: Counter[int] = field(default_factory=Counter)
     usable: int = 0
 
@@ -54,6 +68,13 @@ class Annotations:
             return [f'{self.path} has no images']
         problems = [f'{self.path}: {count} of {self.num_images} images have no {name}'
                     for name, count in self.images_lacking.items()]
+        problems += [f'{self.path}: {count} of {self.num_images} images have {name} that is '
+                     f'{"no integer" if name == "id" else "no positive number"}'
+                     for name, count in self.odd_images.items()]
+        repeated = self.num_images - len(self.image_ids)
+        if repeated and not problems:
+            problems.append(f'{self.path}: {repeated} of {self.num_images} images have the id of '
+                            'another one')
         return problems or ([] if self.num_images else [f'{self.path} lists no images'])
 
     def problems_as_persons(self, num_keypoints: int | None) -> list[str]:
@@ -66,8 +87,8 @@ class Annotations:
             return []
         if 'annotations' not in self.lists:
             return [f'{self.path} has no annotations']
-        problems = self._lacking(PERSONS)
-        if not self.usable:
+        problems = self._lacking(PERSONS) + self._odd(('bbox', 'keypoints')) + self._repeated()
+        if not self.usable and not problems:
             problems.append(f'{self.path}: none of {self.num_annotations} annotations has bbox, '
                             'labelled keypoints and an image that is listed')
         wrong = {length: count for length, count in self.lengths.items()
@@ -88,11 +109,23 @@ class Annotations:
             return [self.broken]
         problems = [f'{self.path} has no {name}'
                     for name in ('images', 'annotations', 'categories') if name not in self.lists]
-        problems += self._lacking(EVALUATION)
+        problems += self._lacking(EVALUATION) + self._odd(('bbox', 'keypoints')) + self._repeated()
         if use_area:
             problems += [f'{line}, which CocoMetric needs unless use_area=False'
-                         for line in self._lacking(('area', ))]
+                         for line in self._lacking(('area', )) + self._odd(('area', ))]
+        if self.num_annotations and not self.of_listed_category and not problems:
+            problems.append(f'{self.path}: none of {self.num_annotations} annotations has the id '
+                            'of a listed category as category_id')
         return problems
+
+    def _odd(self, fields: tuple[str, ...]) -> list[str]:
+        return [f'{self.path}: {self.odd[name]} of {self.num_annotations} annotations have '
+                f'{name} that is not {ODD[name]}'
+                for name in fields if self.odd[name]]
+
+    def _repeated(self) -> list[str]:
+        return [f'{self.path}: {self.repeated} of {self.num_annotations} annotations have the id '
+                'of another one'] if self.repeated else []
 
     def _lacking(self, fields: tuple[str, ...]) -> list[str]:
         return [f'{self.path}: {self.lacking[name]} of {self.num_annotations} annotations have no '
@@ -115,13 +148,29 @@ def read_annotations(path: str) -> Annotations:
     found.num_images, found.num_annotations = len(images), len(annotations)
     for image in images:
         found.images_lacking.update(name for name in IMAGES if name not in image)
+        found.odd_images.update(name for name, fits in (
+            ('id', isinstance(image.get('id', 0), int)),
+            ('width', _is_size(image.get('width', 1))),
+            ('height', _is_size(image.get('height', 1)))) if not fits)
     found.image_ids = {_hashable(image.get('id')) for image in images}
     found.first_and_last = [str(image['file_name']) for image in (*images[:1], *images[-1:])
                             if 'file_name' in image]
+    categories = content['categories'] if 'categories' in found.lists else []
+    listed = {_hashable(category.get('id')) for category in categories}
+    seen = set()
     for annotation in annotations:
         found.lacking.update(
             name for name in (*EVALUATION, 'area') if annotation.get(name) is None)
         keypoints, box = annotation.get('keypoints'), annotation.get('bbox')
+        found.odd.update(name for name, fits in (
+            ('bbox', box is None or (_is_finite(box) and len(box) == 4)),
+            ('keypoints', keypoints is None or _is_finite_list(keypoints)),
+            ('area', annotation.get('area') is None or _is_finite_list([annotation['area']])),
+        ) if not fits)
+        number = _hashable(annotation.get('id'))
+        found.repeated += number is not None and number in seen
+        seen.add(number)
+        found.of_listed_category += _hashable(annotation.get('category_id')) in listed
         if isinstance(keypoints, list):
             found.lengths[len(keypoints)] += 1
             found.usable += (_hashable(annotation.get('image_id')) in found.image_ids
@@ -162,7 +211,11 @@ def box_problems(path: str, ann_file: str, data: Annotations) -> list[str]:
                         f'images that {ann_file} does not list, such as {strangers[0]}')
     wrong = sum(not _is_finite(box['bbox']) for box in persons)
     if wrong:
-        problems.append(f'bbox_file {path}: {wrong} of {len(persons)} boxes are not 4 finite '
+        problems.append(f'bbox_file {path}: {wrong} of {len(persons)} boxes are not 4 numbers '
+                        f'up to {LARGEST:g}')
+    unsure = sum(not _is_finite_list([box['score']]) for box in persons)
+    if unsure:
+        problems.append(f'bbox_file {path}: {unsure} of {len(persons)} scores are no finite '
                         'numbers')
     return problems
 
@@ -182,12 +235,24 @@ def _is_table(value: object) -> bool:
 
 
 def _hashable(value: object) -> object:
-    return value if isinstance(value, (int, str, float)) else repr(value)
+    return value if isinstance(value, (int, str, float, type(None))) else repr(value)
 
 
 def _is_finite(box: object) -> bool:
     return isinstance(box, list) and len(box) >= 4 and all(
-        isinstance(value, (int, float)) and math.isfinite(value) for value in box[:4])
+        isinstance(value, (int, float)) and abs(value) <= LARGEST for value in box[:4])
+
+
+def _is_finite_list(values: object) -> bool:
+    """Whether all are finite numbers: a sum is quick, and shows NaN, infinity and other types."""
+    try:
+        return isinstance(values, list) and math.isfinite(sum(values))
+    except (TypeError, OverflowError):
+        return False
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, (int, float)) and value > 0
 
 
 def _has_area(box: Any) -> bool:

@@ -193,6 +193,14 @@ def test_a_stream_that_ends_before_the_stated_time_is_not_whole(film, name, code
     assert len(expect_damage(path)) > COUNT / 4
 
 
+@pytest.mark.parametrize('text', [b'xx:yy:zz', b'00-00-01'])
+def test_a_stated_duration_that_is_none_is_ignored(film, text):
+    path = film('a.mkv')
+    path.write_bytes(path.read_bytes().replace(b'00:00:01', text))
+    assert text in path.read_bytes()
+    assert len(list(Video(path))) == COUNT
+
+
 def test_what_an_edit_list_cuts_off_is_not_missing(film):
     path = film('trimmed.mp4')
     content = path.read_bytes()
@@ -330,14 +338,17 @@ def test_photos_go_on_after_a_broken_one(images, tmp_path):
         cv2.imwrite(str(tmp_path / name), images[0])
     (tmp_path / 'b.jpg').write_bytes(cv2.imencode('.jpg', images[0])[1].tobytes()[:-500])
     (tmp_path / 'folder.jpg').mkdir()
+    (tmp_path / 'lost.jpg').symlink_to('nowhere.jpg')
     (tmp_path / 'notes.txt').write_text('no photo')
     photos = open_source(tmp_path)
-    assert photos.count == 4
+    assert photos.count == 5
     frames = iter(photos)
     assert next(frames).name == 'a.png'
     with pytest.raises(OSError, match='b.jpg cannot be decoded'):
         next(frames)
-    assert [frame.name for frame in frames] == ['c.PNG', 'd.tiff']
+    assert [frame.name for frame in (next(frames), next(frames))] == ['c.PNG', 'd.tiff']
+    with pytest.raises(FileNotFoundError, match='lost.jpg does not exist'):
+        next(frames)
 
 
 def test_drawn_photos_are_complete_and_never_their_sources(images, tmp_path):

@@ -208,7 +208,8 @@ def test_strict_stops_at_a_broken_photo_and_keeps_what_was_before(command, photo
 
 @pytest.mark.parametrize('box', [
     '[NaN, 0, 9, 9]', '[0, 0, Infinity, 9]', '[0, 0, 1e30, 9]', '[9, 0, 9, 9]', '[0, 9, 9, 0]',
-    '[0, 0, 9]', '"left"', '{"left": 0}', '[0, 0, "9", 9]', '[0, 0, 9, true]',
+    '[9, 0, 9.0000001, 9]', '[0, 0, 9]', '"left"', '{"left": 0}', '[0, 0, "9", 9]',
+    '[0, 0, 9, true]',
     f'[0, 0, {10**400}, 9]'])
 def test_a_bad_box_is_named_and_left_out(command, photos, tmp_path, box):
     good = json.dumps(PNG_BOXES)
@@ -318,6 +319,15 @@ def test_a_run_that_finds_nothing_leaves_earlier_results(command, photos, tmp_pa
     assert hashes(*results) == before
 
 
+def test_lines_name_their_file_on_a_full_disk(tmp_path):
+    results = Results(tmp_path)
+    results.write('a', (np.zeros((1, 17, 2)), np.zeros((1, 17))))
+    results.file.close()
+    results.file = open('/dev/full', 'w')
+    with pytest.raises(OSError, match=r'not written: .*predictions\.jsonl'):
+        results.write('b', (np.zeros((1, 17, 2)), np.zeros((1, 17))))
+
+
 def test_the_table_appears_complete_or_not_at_all(tmp_path, monkeypatch):
     poses = np.zeros((1, 17, 2)), np.zeros((1, 17))
     (tmp_path / 'predictions.json').write_text('earlier')
@@ -412,8 +422,10 @@ def test_mistakes_with_videos_end_in_one_line(command, video, tmp_path):
     broken.write_bytes(b'no video')
     code, lines = command(broken)
     assert code == 2 and 'broken.mp4 cannot be read as a video' in lines[0]
-    code, lines = command(video, boxes={'a.png': []})
-    assert code == 2 and 'frames are numbers from 0, it has names such as a.png' in lines[0]
+    for name in ('a.png', '000', '-1', '٣'):
+        code, lines = command(video, boxes={name: []})
+        assert code == 2 and f'frames are numbers from 0, it has names such as {name}' in lines[0]
+        assert not (tmp_path / 'drawn').exists()
     code, lines = command(video, boxes={'77': []})
     assert code == 2 and 'fit: it has 77, the images are 0, 1, ' in lines[0]
 

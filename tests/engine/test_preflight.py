@@ -97,6 +97,50 @@ def test_fields_that_are_missing(config, mode, table, field, words):
     assert f'{path}: {words.format(n=count)}' in problems_of(config)
 
 
+NAN = float('nan')
+BOX, KEYPOINTS = 'bbox that is not 4 numbers up to 1e+06', 'keypoints that is not a list of finite'
+
+
+@pytest.mark.parametrize('mode, table, values, words', [
+    ('val', 'annotations', dict(bbox=[NAN] * 4), f'1 of {{n}} annotations have {BOX}'),
+    ('train', 'annotations', dict(bbox=[0, 0, NAN, 9]), f'1 of {{n}} annotations have {BOX}'),
+    ('train', 'annotations', dict(bbox=[0, 0, 10**400, 9]), f'1 of {{n}} annotations have {BOX}'),
+    ('train', 'annotations', dict(bbox=['0', 0, 9, 9]), f'1 of {{n}} annotations have {BOX}'),
+    ('train', 'annotations', dict(bbox=[]), f'1 of {{n}} annotations have {BOX}'),
+    ('train', 'annotations', dict(keypoints=[NAN, 9, 2] * 17), KEYPOINTS),
+    ('val', 'annotations', dict(keypoints=['9', '9', '2'] * 17), KEYPOINTS),
+    ('val', 'annotations', dict(keypoints='9'), KEYPOINTS),
+    ('val', 'annotations', dict(area=NAN), 'area that is not a finite number, which CocoMetric'),
+    ('val', 'annotations', dict(area='9'), 'area that is not a finite number, which CocoMetric'),
+    ('train', 'images', dict(width=None), '1 of 3 images have width that is no positive'),
+    ('val', 'images', dict(height='240'), '1 of 2 images have height that is no positive'),
+    ('val', 'images', dict(id='1'), '1 of 2 images have id that is no integer'),
+])
+def test_values_that_are_none(config, mode, table, values, words):
+    """MMPose: a wrong AP, as NaN compares with nothing, or an error in the middle of the run."""
+    path = change(config, mode, lambda content: content[table][0].update(values))
+    count = len(json.loads(Path(path).read_text())['annotations'])
+    assert any(f'{path}: ' in problem and words.format(n=count) in problem
+               for problem in problems_of(config)), problems_of(config)
+
+
+@pytest.mark.parametrize('mode, table', [('train', 'annotations'), ('val', 'annotations'),
+                                         ('train', 'images'), ('val', 'images')])
+def test_ids_that_repeat(config, mode, table):
+    """COCO's index keeps the last one, and the others are that one, too."""
+    path = change(config, mode, lambda content: content[table][1].update(
+        id=content[table][0]['id']))
+    count = len(json.loads(Path(path).read_text())[table])
+    assert f'{path}: 1 of {count} {table} have the id of another one' in problems_of(config)
+
+
+def test_persons_of_a_category_that_is_not_listed(config):
+    """COCO's evaluation: an AP of -1."""
+    path = change(config, 'val', lambda content: content['categories'][0].update(id=7))
+    problem, = problems_of(config)
+    assert problem.startswith(f'{path}: none of ') and 'the id of a listed category' in problem
+
+
 def test_area_is_not_needed_in_training_nor_without_use_area(config):
     change(config, 'train', without('annotations', 'area'))
     assert problems_of(config) == []
@@ -178,8 +222,13 @@ def test_broken_metainfo(config, metainfo, words):
     ([{}, dict(image_id=785)], '1 of 2 persons are in images that {ann_file} does not list, such '
      'as 785'),
     ([dict(category_id=7)], 'none of 1 detections is of category 1, person; got 7'),
-    ([dict(bbox=[float('nan')] * 4), {}], '1 of 2 boxes are not 4 finite numbers'),
-    ([dict(bbox=[1, 2, 3])], '1 of 1 boxes are not 4 finite numbers'),
+    ([dict(bbox=[float('nan')] * 4), {}], '1 of 2 boxes are not 4 numbers up to 1e+06'),
+    ([dict(bbox=[0, 0, 1e30, 9])], '1 of 1 boxes are not 4 numbers up to 1e+06'),
+    ([dict(bbox=[0, 0, 10**400, 9])], '1 of 1 boxes are not 4 numbers up to 1e+06'),
+    ([dict(score=float('nan')), {}], '1 of 2 scores are no finite numbers'),
+    ([dict(score=10**400)], '1 of 1 scores are no finite numbers'),
+    ([dict(score=None)], '1 of 1 scores are no finite numbers'),
+    ([dict(bbox=[1, 2, 3])], '1 of 1 boxes are not 4 numbers up to 1e+06'),
     ([], 'none of 0 detections is of category 1, person; got none'),
 ])
 def test_detections_that_do_not_fit(config, tmp_path, changes, words):

@@ -85,7 +85,7 @@ COMMANDS = [
         '--output': FOLDERS + [['{photos}'], ['{photos}/../photos'], ['{soft:photos}']],
         '--device': DEVICES,
         '--batch-size': NUMBERS,
-        '--threshold': _words('high', ''),
+        '--threshold': _words('high', '', 'nan', 'inf'),
     }),
     Command('train', {
         'config': ['{config_as_it_is}'], '--gpus': ['0'], '--work-dir': ['{out}/run']}, {
