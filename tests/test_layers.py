@@ -105,7 +105,7 @@ from mmpose.registry import (HOOKS, KEYPOINT_CODECS, OPTIM_WRAPPER_CONSTRUCTORS,
                              WEIGHT_INITIALIZERS)
 from mmengine.registry import FUNCTIONS
 for registry, names in ((MODELS, ('ShortcutViT', 'GradualEmbedding', 'FusionHead',
-                                  'PatchEmbedding', 'Float32HeatmapHead', 'ExportedHeatmaps')),
+                                  'PatchEmbedding', 'Float32HeatmapHead', 'ExportedFile')),
                         (KEYPOINT_CODECS, ('BatchedUDPHeatmap', )),
                         (TRANSFORMS, ('LoadCompleteImage', 'ZeroBasedJoints')),
                         (HOOKS, ('EpochSeedHook', 'CompileNetworkHook', 'KeepMemoryHook')),

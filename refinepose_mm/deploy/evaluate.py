@@ -9,41 +9,46 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..engine.preflight import in_one_line, problems_of
 from .config import DECODER, TEST_DATA, explained, load_config, require_file
 from .formats import is_exported, load_exported
+from .metadata import require_fit
 from .network import load_weights
 
 
 @MODELS.register_module()
-class ExportedHeatmaps(nn.Module):
-    """An exported file in place of a backbone; its features are heatmaps.
+class ExportedFile(nn.Module):
+    """An exported file in place of a backbone; its features are its outputs.
 
     Args:
-        path: A file that ``refinepose export`` wrote without ``--decode``.
+        path: A file that ``refinepose export`` wrote.
         precision: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
         trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
 
-    Shapes: images (B, 3, H, W), 0 to 255, BGR -> one map (B, K, H/4, W/4).
-
-    Raises:
-        ValueError: In the first pass, if the file outputs keypoints instead.
+    Shapes: images (B, 3, H, W), 0 to 255, BGR -> heatmaps (B, K, H/4, W/4), or keypoints (B, K, 2)
+    and scores (B, K).
     """
 
     def __init__(self, path: str, precision: str = 'f32', trust: bool = False):
         super().__init__()
-        self.path = path
         self.engine = load_exported(path, precision, trust)
 
-    def forward(self, images: Tensor) -> tuple[Tensor]:
-        outputs = self.engine(np.ascontiguousarray(images.numpy()))
-        if len(outputs) != 1:
-            raise ValueError(f'{self.path} outputs keypoints, but a flip test needs heatmaps; '
-                             'export it without --decode')
-        return torch.from_numpy(outputs[0]),
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return tuple(map(torch.from_numpy, self.engine(np.ascontiguousarray(images.numpy()))))
+
+
+class DecodedKeypoints(nn.Module):
+    """In place of a head, after a file that was exported with ``--decode``."""
+
+    def predict(self, features: tuple[Tensor, Tensor], data_samples: list,
+                test_cfg: dict) -> list[InstanceData]:
+        """Keypoints (1, K, 2) in pixels of the crop and scores (1, K), of each person."""
+        return [InstanceData(keypoints=keypoints[None], keypoint_scores=scores[None])
+                for keypoints, scores in zip(*(output.numpy() for output in features))]
 
 
 def exported_config(config: Config, path: str | Path, precision: str = 'f32',
@@ -54,8 +59,7 @@ def exported_config(config: Config, path: str | Path, precision: str = 'f32',
     config.model = dict(
         type=config.model.type,
         data_preprocessor=dict(type='PoseDataPreprocessor'),  # the file normalises
-        backbone=dict(type='ExportedHeatmaps', path=str(path), precision=precision,
-                      trust=trust),
+        backbone=dict(type='ExportedFile', path=str(path), precision=precision, trust=trust),
         head=dict(type='HeatmapHead', in_channels=keypoints, out_channels=keypoints,
                   deconv_out_channels=None, final_layer=None, decoder=config.model.head.decoder),
         test_cfg=config.model.get('test_cfg'))
@@ -65,6 +69,8 @@ def exported_config(config: Config, path: str | Path, precision: str = 'f32',
 def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
              work_dir: str = 'work_dirs/test', trust: bool = False) -> dict[str, float]:
     """The metrics that the config names, on the config's test data.
+
+    A file that was exported with ``--decode`` is scored without flip test, which needs heatmaps.
 
     Args:
         config: Config of the model.
@@ -76,22 +82,37 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
 
     Raises:
         FileNotFoundError: If the file does not exist.
-        ValueError: If the config or its data are not well, the checkpoint is not of this model, or
-            the file cannot be evaluated: see :class:`ExportedHeatmaps`.
+        ValueError: If the config or its data are not well, or the weights are not of this model.
     """
     exported = is_exported(weights)
     load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
     problems = problems_of(config, ['test'])
     if problems:
         raise ValueError(in_one_line(problems))
+    given = config
     config = exported_config(config, weights, precision, trust) if exported else config.copy()
     config.work_dir = work_dir
     config.load_from, config.resume, config.launcher = None, False, 'none'
     with explained(f'{config.filename or "the config"} cannot be evaluated'):
         runner = Runner.from_cfg(config)
-        if not exported:
+        if exported:
+            _prepare(runner.model, given)
+        else:
             load_weights(runner.model, weights)  # all; MMEngine only logs what does not fit
         return runner.test()
+
+
+def _prepare(model: nn.Module, config: Config) -> None:
+    """Compare a file with the config, and take its keypoints as they are if it decodes."""
+    file = model.backbone.engine
+    require_fit(file.metadata, config, file.path)
+    if file.gives_heatmaps:
+        return
+    model.head = DecodedKeypoints()
+    if model.test_cfg.get('flip_test', False):
+        print(f'{file.path} outputs keypoints, so there is no flip test: it needs heatmaps',
+              flush=True)
+        model.test_cfg = dict(model.test_cfg, flip_test=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

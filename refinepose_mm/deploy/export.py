@@ -17,7 +17,8 @@ from ..bundled import NAMES, config_and_weights
 from ..files import refuse_inputs, replacing, require_folder
 from .config import DECODER, load_config, require_file
 from .fold import fold
-from .formats import INPUT, OPSET, OUTPUTS, TARGETS, require, target_of
+from .formats import INPUT, OPSET, TARGETS, outputs_of, require, target_of
+from .metadata import describe, to_text
 from .network import InferenceNetwork, load_model
 
 
@@ -46,12 +47,13 @@ def export(model: nn.Module, path: str | Path, decode: bool = False) -> dict[str
     generator = torch.Generator().manual_seed(0)
     example, other = (torch.randint(0, 256, (batch, 3, *size), generator=generator).float()
                       for batch in (2, 3))
-    names = OUTPUTS['keypoints' if decode else 'heatmaps']
+    names = outputs_of(network)
     with torch.no_grad(), replacing(path) as temporary:
-        target.write(network, example, temporary)
+        target.save(target.convert(network, example), temporary,
+                    to_text(describe(model, decode)))
         expected = network(other)
         expected = expected if decode else [expected]
-        found = target.load(temporary, 'f32')(other.numpy())
+        found = target.load(temporary, 'f32').run(other.numpy())
         differences = {name: float(np.abs(ours - theirs.numpy()).max())
                        for name, ours, theirs in zip(names, found, expected)}
         wrong = [name for name, difference in differences.items() if not np.isfinite(difference)]

@@ -5,18 +5,39 @@ from __future__ import annotations
 import importlib
 import logging
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .network import InferenceNetwork
+from .metadata import KEY, from_text
+
+if TYPE_CHECKING:
+    import openvino
 
 OPSET = 18
 BATCH = torch.export.Dim('batch', min=1)
 INPUT = 'images'
-OUTPUTS = dict(heatmaps=['heatmaps'], keypoints=['keypoints', 'scores'])
+
+
+def outputs_of(network: nn.Module) -> list[str]:
+    """Names of the outputs of an ``InferenceNetwork``."""
+    return ['keypoints', 'scores'] if network.decode else ['heatmaps']
+
+
+class Engine(NamedTuple):
+    """A loaded file.
+
+    Attributes:
+        run: From images to outputs.
+        num_outputs: 1 for heatmaps, 2 for keypoints and scores.
+        metadata: The text that the file carries, None where it has none.
+    """
+
+    run: Callable[[np.ndarray], list[np.ndarray]]
+    num_outputs: int
+    metadata: str | None
 
 
 class Target(NamedTuple):
@@ -24,42 +45,45 @@ class Target(NamedTuple):
 
     Attributes:
         suffix: What its files end in.
-        packages: What writing and running it needs.
-        write: Writes a network, traced with an example batch, to a path.
-        load: From a path and a precision, a function from images to outputs.
+        writing: Packages that writing needs, besides those for running.
+        running: Packages that running needs.
+        convert: A network, traced with an example batch, in the format's own form.
+        save: Writes that form and the text of its metadata to a path.
+        load: Loads a file, to run in a precision.
         can_execute: Whether a file of this format can run code of its own when it is loaded.
     """
 
     suffix: str
-    packages: tuple[str, ...]
-    write: Callable[[nn.Module, Tensor, Path], None]
-    load: Callable[[Path, str], Callable[[np.ndarray], list[np.ndarray]]]
+    writing: tuple[str, ...]
+    running: tuple[str, ...]
+    convert: Callable[[nn.Module, Tensor], Any]
+    save: Callable[[Any, Path, str], None]
+    load: Callable[[Path, str], Engine]
     can_execute: bool = False
 
-
-def _write_torch(network: InferenceNetwork, example: Tensor, path: Path) -> None:
-    torch.export.save(_trace(network, example), path)
-
-
-def _write_onnx(network: InferenceNetwork, example: Tensor, path: Path) -> None:
-    outputs = OUTPUTS['keypoints' if network.decode else 'heatmaps']
-    program = torch.onnx.export(
-        network, (example, ), dynamo=True, opset_version=OPSET, input_names=[INPUT],
-        output_names=outputs, dynamic_shapes=({0: BATCH}, ), verbose=False)
-    program.save(path, external_data=False)
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """What writing and running needs."""
+        return self.writing + self.running
 
 
-def _trace(network: InferenceNetwork, example: Tensor) -> torch.export.ExportedProgram:
+def _trace(network: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
     return torch.export.export(network, (example, ), dynamic_shapes=({0: BATCH}, ))
 
 
-def _load_torch(path: Path, precision: str) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _save_torch(program: torch.export.ExportedProgram, path: Path, metadata: str) -> None:
+    torch.export.save(program, path, extra_files={KEY: metadata})
+
+
+def _load_torch(path: Path, precision: str) -> Engine:
     log = logging.getLogger('torch.export')
     log.disabled = True  # it prints the traceback of what it raises
+    extra: dict[str, Any] = {KEY: ''}
     try:
-        module = torch.export.load(path).module()
+        program = torch.export.load(path, extra_files=extra)
     finally:
         log.disabled = False
+    module = program.module()
 
     def call(images: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
@@ -67,39 +91,99 @@ def _load_torch(path: Path, precision: str) -> Callable[[np.ndarray], list[np.nd
         outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
         return [output.numpy() for output in outputs]
 
-    return call
+    return Engine(call, len(program.graph_signature.user_outputs), extra[KEY] or None)
 
 
-def _load_onnx(path: Path, precision: str) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _convert_onnx(network: nn.Module, example: Tensor) -> torch.onnx.ONNXProgram:
+    program = torch.onnx.export(
+        network, (example, ), dynamo=True, opset_version=OPSET, input_names=[INPUT],
+        output_names=outputs_of(network), dynamic_shapes=({0: BATCH}, ), verbose=False)
+    assert program is not None  # as dynamo=True says
+    return program
+
+
+def _save_onnx(program: torch.onnx.ONNXProgram, path: Path, metadata: str) -> None:
+    program.model.metadata_props[KEY] = metadata
+    program.save(path, external_data=False)
+
+
+def _load_onnx(path: Path, precision: str) -> Engine:
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
-    return lambda images: session.run(None, {INPUT: images})
+    return Engine(lambda images: session.run(None, {INPUT: images}), len(session.get_outputs()),
+                  session.get_modelmeta().custom_metadata_map.get(KEY))
 
 
-def _write_openvino(network: InferenceNetwork, example: Tensor, path: Path) -> None:
+def _convert_openvino(network: nn.Module, example: Tensor) -> openvino.Model:
     import openvino
     model = openvino.convert_model(_trace(network, example))
     model.inputs[0].get_tensor().set_names({INPUT})
-    for output, name in zip(model.outputs, OUTPUTS['keypoints' if network.decode else 'heatmaps']):
+    for output, name in zip(model.outputs, outputs_of(network)):
         output.get_tensor().set_names({name})
+    return model
+
+
+def _save_openvino(model: openvino.Model, path: Path, metadata: str) -> None:
+    import openvino
+    model.set_rt_info(metadata, KEY)
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
-def _load_openvino(path: Path, precision: str) -> Callable[[np.ndarray], list[np.ndarray]]:
+def _load_openvino(path: Path, precision: str) -> Engine:
     import openvino
-    compiled = openvino.Core().compile_model(path, 'CPU', {
+    core = openvino.Core()
+    model = core.read_model(path)
+    compiled = core.compile_model(model, 'CPU', {
         'INFERENCE_NUM_THREADS': torch.get_num_threads(), 'INFERENCE_PRECISION_HINT': precision})
-    return lambda images: [np.array(output) for output in compiled(images).values()]
+    return Engine(lambda images: [np.array(output) for output in compiled(images).values()],
+                  len(model.outputs), openvino_metadata(model))
+
+
+def openvino_metadata(model: openvino.Model) -> str | None:
+    """The text of a model's metadata."""
+    return model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
 
 
 TARGETS = {
-    'onnx': Target('.onnx', ('onnx', 'onnxscript', 'onnxruntime'), _write_onnx, _load_onnx),
-    'openvino': Target('.xml', ('openvino', ), _write_openvino, _load_openvino),
+    'onnx': Target('.onnx', ('onnx', 'onnxscript'), ('onnxruntime', ), _convert_onnx, _save_onnx,
+                   _load_onnx),
+    'openvino': Target('.xml', (), ('openvino', ), _convert_openvino, _save_openvino,
+                       _load_openvino),
     # torch loads it with pickle, evaluates its expressions and calls the functions that it names.
-    'torch-export': Target('.pt2', (), _write_torch, _load_torch, can_execute=True),
+    'torch-export': Target('.pt2', (), (), _trace, _save_torch, _load_torch, can_execute=True),
 }
+
+
+class Exported:
+    """An exported file, run by its own engine.
+
+    Attributes:
+        path: The file.
+        metadata: What it says of itself, see :mod:`~refinepose_mm.deploy.metadata`; None for
+            files of 0.1.0.
+        gives_heatmaps: False if it was exported with ``--decode``: keypoints and scores come out.
+    """
+
+    def __init__(self, path: Path, engine: Engine):
+        self.path, self.metadata = path, None
+        self.gives_heatmaps = engine.num_outputs == 1
+        if engine.metadata is not None:
+            self.metadata = from_text(engine.metadata, path)
+        self._run = engine.run
+
+    def __call__(self, images: np.ndarray) -> list[np.ndarray]:
+        """Outputs for images (B, 3, H, W), float32, 0 to 255, BGR.
+
+        Raises:
+            ValueError: If the file takes no images of this shape.
+        """
+        try:
+            return self._run(images)
+        except Exception as error:  # each engine has its own
+            raise ValueError(f'{self.path.name} refuses images of shape {images.shape}: '
+                             f'{_first_line(error)}') from None
 
 
 def target_of(path: str | Path) -> Target:
@@ -120,8 +204,8 @@ def is_exported(path: str | Path) -> bool:
 
 
 def load_exported(path: str | Path, precision: str = 'f32',
-                  trust: bool = False) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """A function from images to the outputs of an exported file, run by its own engine.
+                  trust: bool = False) -> Exported:
+    """An exported file, run by its own engine: call it with images.
 
     Args:
         path: The file.
@@ -144,20 +228,12 @@ def load_exported(path: str | Path, precision: str = 'f32',
     if target.can_execute and not trust:
         raise ValueError(f'{path} can execute code when it is loaded, as every {path.suffix} file '
                          'can; if you know who made it, use --trust (in Python: trust=True)')
-    require(target.packages)
+    require(target.running)
     try:
         engine = target.load(path, precision)
     except Exception as error:  # each engine has its own
         raise ValueError(f'{path} is not a complete exported model: {_first_line(error)}') from None
-
-    def call(images: np.ndarray) -> list[np.ndarray]:
-        try:
-            return engine(images)
-        except Exception as error:  # each engine has its own
-            raise ValueError(f'{path.name} refuses images of shape {images.shape}: '
-                             f'{_first_line(error)}') from None
-
-    return call
+    return Exported(path, engine)
 
 
 def require(packages: tuple[str, ...]) -> None:

@@ -28,6 +28,7 @@ from .config import (
 )
 from .fold import deploy
 from .formats import is_exported, load_exported
+from .metadata import require_fit
 from .network import InferenceNetwork, load_model
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
@@ -90,7 +91,8 @@ class BatchPredictor:
     Raises:
         FileNotFoundError: If config or weights do not exist.
         ValueError: For a batch size below 1, an impossible flip test, a config without codec or
-            test data, broken weights, or a device that this machine lacks.
+            test data, broken weights or those of another model, or a device that this machine
+            lacks.
     """
 
     def __init__(self, config: str | Path, weights: str | Path | None = None,
@@ -105,7 +107,8 @@ class BatchPredictor:
         with explained(f'{config.filename or "the config"} cannot be used'):
             self._read(config)
         if is_exported(weights):
-            self.device, self.engine = torch.device('cpu'), _exported_engine(weights, trust)
+            self.device, self.engine = torch.device('cpu'), _exported_engine(
+                config, weights, trust)
         else:
             self.device = usable_device(device)
             self.engine = _checkpoint_engine(config, weights, device)
@@ -252,9 +255,10 @@ def _checkpoint_engine(config: Config, weights: str | Path, device: str) -> Engi
     return engine
 
 
-def _exported_engine(weights: str | Path, trust: bool) -> Engine:
+def _exported_engine(config: Config, weights: str | Path, trust: bool) -> Engine:
     """An exported file from tensors to tensors."""
     call = load_exported(weights, trust=trust)
+    require_fit(call.metadata, config, weights)
     return lambda images: [torch.from_numpy(output) for output in call(images.numpy())]
 
 

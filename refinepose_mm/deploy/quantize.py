@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from ..files import refuse_inputs, replacing, require_folder
 from .config import TEST_DATA, TRAIN_DATA, explained, load_config, reason, require_file
-from .formats import require
+from .formats import openvino_metadata, require
+from .metadata import KEY, from_text, to_text
 
 if TYPE_CHECKING:
     import openvino
@@ -63,6 +64,7 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
     import nncf
     import openvino
     model = _read_model(source)
+    text = openvino_metadata(model)
     pooled = [operation.input_value(0).get_node() for operation in model.get_ordered_ops()
               if operation.get_type_name() == 'MaxPool']
     with explained(f'{source} cannot be quantised'):
@@ -70,6 +72,10 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
             model, nncf.Dataset(images), subset_size=len(images),
             model_type=nncf.ModelType.TRANSFORMER,
             ignored_scope=nncf.IgnoredScope(names=[node.get_friendly_name() for node in pooled]))
+    if text is not None:
+        metadata = from_text(text, Path(source))
+        metadata.pop('certificate', None)  # it is the source's
+        model.set_rt_info(to_text(metadata), KEY)
     with replacing(target, inputs) as temporary:
         openvino.save_model(model, temporary, compress_to_fp16=False)
 

@@ -1,6 +1,8 @@
 """An exported file scores what its checkpoint scores."""
 
+import copy
 import json
+import re
 import sys
 
 import numpy as np
@@ -16,10 +18,15 @@ from refinepose_mm.datasets import toy_people
 from refinepose_mm.deploy.evaluate import evaluate
 from refinepose_mm.deploy.export import export
 from refinepose_mm.deploy.formats import TARGETS, load_exported
+from refinepose_mm.deploy.predictor import BatchPredictor
 from refinepose_mm.deploy.quantize import calibration_images, quantize
 
 CONFIG = str(ROOT / 'configs/refinepose_tiny_toy.py')
-NO_WORKERS = ('test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False')
+# An untrained model's AP is 0 whatever it finds; its mean distance (EPE) in pixels is not.
+DISTANCE = f"""_base_ = {CONFIG!r}
+val_dataloader = test_dataloader = dict(num_workers=0, persistent_workers=False)
+test_evaluator = dict(_delete_=True, type='EPE')
+"""
 
 
 @pytest.fixture(scope='module')
@@ -29,17 +36,13 @@ def toy(tmp_path_factory):
     toy_people.generate(folder, num_train=8, num_val=6)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv('TOY_ROOT', str(folder))
-        config = Config.fromfile(CONFIG)
-        config.test_dataloader.num_workers, config.test_dataloader.persistent_workers = 0, False
+        (folder / 'config.py').write_text(DISTANCE)
+        config = Config.fromfile(folder / 'config.py')
         torch.manual_seed(0)
         model = give_peaks(init_model(CONFIG, device='cpu'))
         checkpoint = folder / 'epoch_1.pth'
         torch.save(dict(state_dict=model.state_dict()), checkpoint)
         yield config, model, checkpoint
-
-
-def scores(metrics):
-    return {name: value for name, value in metrics.items() if name.startswith('coco/')}
 
 
 @pytest.mark.parametrize('target', TARGETS.values(), ids=list(TARGETS))
@@ -49,20 +52,50 @@ def test_scores_are_those_of_mim_test(target, toy, tmp_path):
     config, model, checkpoint = toy
     path = tmp_path / f'model{target.suffix}'
     export(model, path)
-    found = scores(evaluate(config, path, work_dir=str(tmp_path / 'exported'), trust=True))
-    tested = mim('test', 'mmpose', CONFIG, '--gpus', '0', '--checkpoint', checkpoint,
-                 '--work-dir', tmp_path / 'test', '--cfg-options', *NO_WORKERS)
+    found = evaluate(config, path, work_dir=str(tmp_path / 'exported'), trust=True)
+    tested = mim('test', 'mmpose', config.filename, '--gpus', '0', '--checkpoint', checkpoint,
+                 '--work-dir', tmp_path / 'test')
     assert tested.returncode == 0, tested.stderr[-3000:]
     log, = (tmp_path / 'test').glob('*/*.json')
-    expected = scores(json.loads(log.read_text()))
-    assert expected and found == pytest.approx(expected, abs=1e-3)
+    assert found['EPE'] == pytest.approx(json.loads(log.read_text())['EPE'], abs=1e-3)
 
 
-def test_keypoints_cannot_be_averaged_with_their_mirror_image(toy, tmp_path):
-    config, model, _ = toy
+def test_a_file_with_decode_scores_what_its_checkpoint_scores_without_flip_test(
+        toy, tmp_path, capsys):
+    config, model, checkpoint = toy
     export(model, tmp_path / 'model.pt2', decode=True)
-    with pytest.raises(ValueError, match='model.pt2 outputs keypoints.*without --decode'):
-        evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path), trust=True)
+    config = copy.deepcopy(config)
+    found = evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path), trust=True)
+    lines = [line for line in capsys.readouterr().out.splitlines() if 'flip test' in line]
+    assert lines == [f'{tmp_path}/model.pt2 outputs keypoints, so there is no flip test: it needs '
+                     'heatmaps']
+    with_flip = evaluate(config, checkpoint, work_dir=str(tmp_path))
+    config.model.test_cfg.flip_test = False
+    expected = evaluate(config, checkpoint, work_dir=str(tmp_path))
+    assert found['EPE'] == pytest.approx(expected['EPE'], abs=1e-3)
+    assert abs(expected['EPE'] - with_flip['EPE']) > .01
+    capsys.readouterr()
+    evaluate(config, tmp_path / 'model.pt2', work_dir=str(tmp_path), trust=True)
+    assert 'flip test' not in capsys.readouterr().out  # nothing is turned off
+
+
+def test_a_file_of_another_model_is_refused_in_one_line(toy, tmp_path, capsys):
+    config, model, _ = toy
+    path = tmp_path / 'model.pt2'
+    export(model, path)
+    for changes, message in (
+            (dict(input_size=(192, 256), heatmap_size=(48, 64)),
+             'its input size is [96, 128], the config has [192, 256]'),
+            (dict(sigma=2.), 'its codec sigma is 1.5, the config has 2.0'),
+            (dict(type='MSRAHeatmap'), 'its codec pixels_per_step is [4.17')):
+        other = copy.deepcopy(config)
+        other.model.head.decoder.update(changes)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            evaluate(other, path, work_dir=str(tmp_path), trust=True)
+        other.dump(tmp_path / 'other.py')
+        with pytest.raises(ValueError, match=re.escape(f'{path} is not of')):
+            BatchPredictor(tmp_path / 'other.py', path, trust=True)
+    assert BatchPredictor(CONFIG, path, trust=True).gives_heatmaps
 
 
 def test_eight_bits_keep_the_maxima(toy, tmp_path):
@@ -75,8 +108,10 @@ def test_eight_bits_keep_the_maxima(toy, tmp_path):
     quantize(tmp_path / 'model.xml', tmp_path / 'model_int8.xml', images)
     sizes = [(tmp_path / f'{name}.bin').stat().st_size for name in ('model', 'model_int8')]
     assert sizes[1] < .6 * sizes[0]
-    ours, theirs = (load_exported(tmp_path / f'{name}.xml')(images[0])[0]
-                    for name in ('model', 'model_int8'))
+    files = [load_exported(tmp_path / f'{name}.xml') for name in ('model', 'model_int8')]
+    assert files[1].metadata == {name: value for name, value in files[0].metadata.items()
+                                 if name != 'certificate'}
+    ours, theirs = (file(images[0])[0] for file in files)
     assert 0 < np.abs(ours - theirs).max() < .2 * ours.max()
 
 
