@@ -274,7 +274,9 @@ class AtomicCheckpointHook(CheckpointHook):
             shown = '\n'.join(line[:120] for line in changed[:20])
             shown = ''.join(char if char.isprintable() or char == '\n' else '?' for char in shown)
             runner.logger.warning('The config differs from the one in the checkpoint (-) in '
-                                  f'{len(changed)} lines, such as\n{shown}')
+                                  f'{len(changed)} lines, such as\n{shown}\n'
+                                  'MMEngine goes on with the learning-rate schedule that is in the '
+                                  'checkpoint, whatever the config says now.')
 
 
 def remove_leftovers(folder: str | Path) -> None:
