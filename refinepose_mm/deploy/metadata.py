@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from mmengine.config import Config
 from mmpose.codecs import UDPHeatmap
-from mmpose.datasets.datasets.utils import parse_pose_metainfo
-from mmpose.registry import DATASETS, KEYPOINT_CODECS
+from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor, nn
 
 from ..version import __version__
+from .config import metainfo_of
 
 KEY = 'refinepose_mm'
 FORMAT = 1  # raise it when a field changes its meaning
@@ -102,8 +102,7 @@ def _joints(dataset: dict) -> dict[str, Any]:
     """Names, pairs and skeleton of a data set."""
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of files that MMPose finds among its own
-        metainfo = parse_pose_metainfo(
-            dataset.get('metainfo') or DATASETS.get(dataset['type']).METAINFO)
+        metainfo = metainfo_of(dataset)
     names = [metainfo['keypoint_id2name'][index] for index in range(metainfo['num_keypoints'])]
     flip = metainfo['flip_indices']
     return dict(names=names,
