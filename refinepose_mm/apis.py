@@ -4,7 +4,7 @@
 name                       what it does
 =========================  ======================================================================
 :class:`BatchPredictor`    finds the keypoints of many persons in images or video frames
-:class:`Poses`             what it returns: keypoints and scores
+:class:`Poses`             what it returns: keypoints, names, scores, boxes; to_dict, to_pandas
 :func:`deploy`             makes a faster copy of a trained model, for eager PyTorch
 :func:`export`             writes a trained model to an ONNX, OpenVINO or torch.export file
 :func:`load_exported`      runs such a file with its own engine
@@ -22,7 +22,8 @@ from .deploy.export import export
 from .deploy.fold import deploy
 from .deploy.formats import load_exported
 from .deploy.network import load_model
-from .deploy.predictor import BatchPredictor, Poses
+from .deploy.poses import Poses
+from .deploy.predictor import BatchPredictor
 from .deploy.quantize import quantize
 from .recipes import refinepose, vitpose
 from .weights import load_encoder

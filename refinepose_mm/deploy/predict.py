@@ -8,8 +8,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,9 +19,10 @@ from tqdm import tqdm
 from ..bundled import DEMO, config_and_weights
 from ..files import refuse_inputs, require_folder
 from .boxes import compare_names, read_boxes
-from .media import Painter, Photos, Video, open_source
+from .media import DRAWINGS, Painter, Photos, Video, open_source
 from .predictor import BatchPredictor, Scene
-from .results import LINES, PREDICTIONS, Results
+from .results import LINES, PREDICTIONS, Results, result_files
+from .tables import FORMATS, Joints
 from .video import Frame
 
 
@@ -52,7 +53,8 @@ class Problems:
 
 
 def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, list] | None,
-            folder: Path, threshold: float, problems: Problems) -> Results:
+            folder: Path, threshold: float, problems: Problems, *, draw: str = 'skeleton',
+            formats: Sequence[str] = ()) -> Results:
     """Find, draw and write. Whatever ends it, what was found is written.
 
     Args:
@@ -60,16 +62,21 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
         source: Photos or a video; what cannot be read of it is a problem.
         boxes: Of each photo or frame; None stands for whole images.
         folder: For drawings, ``predictions.jsonl`` and ``predictions.json``; made if missing.
-        threshold: Keypoints with a lower score are not drawn.
+        threshold: Keypoints with a lower score are not drawn, and marked as hidden in formats.
         problems: Where they go. If strict, the first one ends the reading and is raised when the
             images before it are done.
+        draw: A mode of :class:`~refinepose_mm.deploy.media.Painter`, or 'none'.
+        formats: Further tables, of :data:`~refinepose_mm.deploy.tables.FORMATS`.
 
     Raises:
         OSError: If something cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     require_folder(folder / PREDICTIONS)
-    painter = Painter(predictor.metainfo, threshold)
+    if draw == 'heatmap':
+        predictor.require_heatmaps()
+    joints = Joints(list(predictor.names), predictor.metainfo['skeleton_links'])
+    painter = Painter(predictor.metainfo, threshold, draw)
     times: dict[str, Fraction | None] = {}  # of the frames in the predictor
     stopped: list[ValueError] = []
 
@@ -92,11 +99,15 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
             yield Scene(frame.image, np.array(
                 whole if boxes is None else boxes.get(frame.name, []), np.float32), frame.name)
 
-    with closing(Results(folder)) as results, closing(source.writer(folder)) as writer, \
-            tqdm(predictor.stream(scenes()), total=source.count, unit='image') as found:
-        for scene, poses in found:
-            results.write(scene.name, poses)
-            writer.write(Frame(scene.name, painter(scene.image, poses), times.pop(scene.name)))
+    found = predictor.stream(scenes(), heatmaps=draw == 'heatmap')
+    with ExitStack() as files:
+        results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
+        writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
+        for scene, poses in tqdm(found, total=source.count, unit='image'):
+            time = times.pop(scene.name)
+            results.write(scene, poses, time)
+            if writer is not None:
+                writer.write(Frame(scene.name, painter(scene.image, poses), time))
     if stopped:
         raise stopped[0]
     return results
@@ -114,6 +125,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--output', type=Path, default=Path('predictions'),
                         help=f'folder for drawn images, {LINES} (as they come) and {PREDICTIONS} '
                         '(at the end); default: %(default)s')
+    parser.add_argument('--draw', choices=['none', *DRAWINGS], default='skeleton',
+                        help='what to draw on photos and videos; compare: the image beside its '
+                        'skeletons; default: %(default)s')
+    parser.add_argument('--formats', nargs='+', choices=FORMATS, default=[], metavar='F',
+                        help='write files for other programs, too: csv, coco-results (scores), '
+                        'coco (pre-labels for CVAT) or label-studio')
+    parser.add_argument('--recursive', action='store_true',
+                        help='take the photos of all folders in SOURCE; drawings are in the same '
+                        'folders')
     parser.add_argument('--batch-size', type=int, default=32, help='most persons at a time')
     parser.add_argument('--threshold', type=float, default=.3,
                         help='draw keypoints with at least this score; default: %(default)s')
@@ -150,7 +170,8 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
     return str(config), str(weights), Path(words[0])
 
 
-def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: list[Path]) -> None:
+def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[Path],
+                    inputs: list[Path]) -> None:
     """Refuse to write into the source's folder or onto any input, also through links.
 
     Raises:
@@ -163,6 +184,9 @@ def _refuse_outputs(folder: Path, source: Path, outputs: list[Path], inputs: lis
         home = source if source.is_dir() else source.parent
         if os.path.samefile(folder, home):
             raise ValueError(f'output {folder} is the folder of the source; name another one')
+    if recursive and source.resolve() in folder.resolve().parents:
+        raise ValueError(f'output {folder} is inside of the source {source}, which is read with '
+                         'all its folders; name another one')
     identities = {(status.st_dev, status.st_ino): path
                   for path in inputs if path.exists() for status in [path.stat()]}
     for output in filter(Path.exists, outputs):
@@ -178,25 +202,28 @@ def run(args: argparse.Namespace) -> int:
     if not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
     problems = Problems(args.strict)
-    source, boxes = open_source(path), read_boxes(args.boxes, problems.add)
-    written = [args.output / name for name in (PREDICTIONS, LINES)]
+    source, boxes = open_source(path, args.recursive), read_boxes(args.boxes, problems.add)
+    drawn = [] if args.draw == 'none' else source.outputs(args.output)
+    written = [args.output / name for name in result_files(args.formats)]
     read = [Path(config), Path(weights), path, *source.paths, *filter(None, [args.boxes])]
-    _refuse_outputs(args.output, path, source.outputs(args.output) + written, read)
+    _refuse_outputs(args.output, path, args.recursive, drawn + written, read)
     photos = isinstance(source, Photos)
     if boxes is not None and photos:
-        compare_names(boxes, [photo.name for photo in source.paths], args.boxes, problems.add)
+        compare_names(boxes, source.names, args.boxes, problems.add)
     elif boxes is not None and not any(re.fullmatch('0|[1-9][0-9]*', name) for name in boxes):
         raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
                          f'such as {next(iter(boxes), "none")}')
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
                                trust=args.trust)
-    results = predict(predictor, source, boxes, args.output, args.threshold, problems)
+    results = predict(predictor, source, boxes, args.output, args.threshold, problems,
+                      draw=args.draw, formats=args.formats)
     if not results.images:
         raise ValueError(f'nothing of {path} could be read')
     if boxes is not None and not photos and source.skipped not in problems.counts:
         compare_names(boxes, list(map(str, range(results.images))), args.boxes, problems.add)
-    print(f'{results.persons} persons in {results.images} images; drawings, {PREDICTIONS} and '
-          f'{LINES} are in {args.output}')
+    names = [*(['drawings'] if drawn else []), *result_files(args.formats)]
+    print(f'{results.persons} persons in {results.images} images; {", ".join(names)} '
+          f'are in {args.output}')
     if problems.counts:
         print(f'refinepose predict: not everything was well: {problems}', file=sys.stderr)
     return 1 if problems.counts else 0

@@ -30,22 +30,11 @@ from .fold import deploy
 from .formats import is_exported, load_exported
 from .metadata import require_fit
 from .network import InferenceNetwork, load_model
+from .poses import Heatmaps, Poses
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
 Engine = Callable[[Tensor], 'list[Tensor]']
 MAX_COORDINATE = 1e6  # pixels; OpenCV's warp fails far beyond
-
-
-class Poses(NamedTuple):
-    """The keypoints of N persons.
-
-    Attributes:
-        keypoints: (N, K, 2) as (x, y) in pixels of the image.
-        scores: (N, K), heights of the heatmaps' maxima.
-    """
-
-    keypoints: np.ndarray
-    scores: np.ndarray
 
 
 class Scene(NamedTuple):
@@ -55,19 +44,21 @@ class Scene(NamedTuple):
         image: (H, W, 3), uint8, BGR.
         boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0.
         name: Of the photo or frame; error messages name it.
+        box_scores: (N,), the detector's, if there are any.
     """
 
     image: np.ndarray
     boxes: np.ndarray
     name: str = ''
+    box_scores: np.ndarray | None = None
 
 
 class _Waiting(NamedTuple):
     """A scene whose persons are not all found yet."""
 
     scene: Scene
-    num_persons: int
-    found: list[tuple[np.ndarray, np.ndarray]]
+    boxes: np.ndarray
+    found: list[tuple[np.ndarray, ...]]
 
 
 class BatchPredictor:
@@ -156,7 +147,8 @@ class BatchPredictor:
         """
         return next(self.stream([Scene(image, boxes)]))[1]
 
-    def stream(self, scenes: Iterable[Scene]) -> Iterator[tuple[Scene, Poses]]:
+    def stream(self, scenes: Iterable[Scene],
+               heatmaps: bool = False) -> Iterator[tuple[Scene, Poses]]:
         """Find the persons of many images, such as the frames of a video, in full batches.
 
         Persons of neighbouring images share batches, so many images with one person each run as
@@ -165,29 +157,35 @@ class BatchPredictor:
         Args:
             scenes: Images with boxes, as for a single call; read as they are needed. A pair of
                 image and boxes will do.
+            heatmaps: Give the heatmaps along.
 
         Yields:
             Each scene with its poses, in order, up to a batch of scenes behind what was read.
+
+        Raises:
+            ValueError: If heatmaps are asked of a file that outputs keypoints.
         """
+        if heatmaps:
+            self.require_heatmaps()
         crops: list[dict] = []
         owners: list[_Waiting] = []  # of the crops
         waiting: deque[_Waiting] = deque()
 
         def flush() -> None:
-            for owner, found in zip(owners, self._predict(crops)):
+            for owner, found in zip(owners, self._predict(crops, heatmaps)):
                 owner.found.append(found)
             crops.clear()
             owners.clear()
 
         def complete() -> Iterator[tuple[Scene, Poses]]:
-            while waiting and len(waiting[0].found) == waiting[0].num_persons:
+            while waiting and len(waiting[0].found) == len(waiting[0].boxes):
                 first = waiting.popleft()
-                yield first.scene, self._gather(first.found)
+                yield first.scene, self._gather(first)
 
         for scene in scenes:
             scene = Scene(*scene)
             boxes = _check(scene)
-            waiting.append(_Waiting(scene, len(boxes), []))
+            waiting.append(_Waiting(scene, boxes, []))
             for box in boxes:
                 crops.append(self.crop(dict(
                     img=scene.image, bbox=box[None], bbox_score=np.ones(1))))
@@ -201,24 +199,57 @@ class BatchPredictor:
             flush()
         yield from complete()
 
-    def _gather(self, found: list[tuple[np.ndarray, np.ndarray]]) -> Poses:
-        if not found:
-            count = len(self.metainfo['flip_indices'])
-            return Poses(np.zeros((0, count, 2)), np.zeros((0, count)))
-        return Poses(*map(np.stack, zip(*found)))
+    def require_heatmaps(self) -> None:
+        """Check that there are heatmaps to be had.
 
-    def _predict(self, crops: list[dict]) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Keypoints (K, 2) in pixels of its image and scores (K,), for each crop of a batch."""
+        Raises:
+            ValueError: If the exported file outputs keypoints.
+        """
+        if not self.gives_heatmaps:
+            raise ValueError('this exported file outputs keypoints, and has no heatmaps to give; '
+                             'export it without --decode')
+
+    def _gather(self, done: _Waiting) -> Poses:
+        """The poses of a scene from those of its persons."""
+        poses = Poses(*self._nobody, names=self.names, boxes=done.boxes,
+                      box_scores=done.scene.box_scores)
+        if done.found:
+            poses.keypoints, poses.scores, *maps = map(np.stack, zip(*done.found))
+            poses.heatmaps = Heatmaps(*maps) if maps else None
+        return poses
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the K keypoints."""
+        by_number = self.metainfo['keypoint_id2name']
+        return tuple(by_number[number] for number in range(len(by_number)))
+
+    @property
+    def _nobody(self) -> tuple[np.ndarray, np.ndarray]:
+        count = len(self.metainfo['flip_indices'])
+        return np.zeros((0, count, 2)), np.zeros((0, count))
+
+    def _predict(self, crops: list[dict], keep: bool) -> list[tuple[np.ndarray, ...]]:
+        """Keypoints (K, 2) in pixels of its image and scores (K,), for each crop of a batch.
+
+        To keep heatmaps adds the fields of :class:`Heatmaps` for one person.
+        """
         inputs = np.stack([crop['img'] for crop in crops]).transpose(0, 3, 1, 2)
         images = torch.from_numpy(inputs).to(self.device).float().contiguous()
         if self.gives_heatmaps:
-            keypoints, scores = self._decode(self.heatmaps(images))
+            heatmaps = self.heatmaps(images)
+            keypoints, scores = self._decode(heatmaps)
         else:
             keypoints, scores = (output.numpy() for output in self.engine(images))
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
                            for name in ('input_center', 'input_scale'))
         keypoints = (keypoints / self.codec.input_size - .5) * scales + centers
-        return list(zip(keypoints, scores))
+        if not keep:
+            return list(zip(keypoints, scores))
+        steps = getattr(self.codec, 'pixels_per_step', self.codec.scale_factor)
+        steps = steps / self.codec.input_size * scales[:, 0]
+        return list(zip(keypoints, scores, heatmaps.float().cpu().numpy(),
+                        (centers - scales / 2)[:, 0], steps))
 
     def _decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (B, K, 2) in pixels of the crops, and scores (B, K), by any heatmap codec."""
@@ -270,7 +301,7 @@ def _check(scene: Scene) -> np.ndarray:
                          f'{image.dtype}')
     boxes = np.asarray(scene.boxes, np.float32)
     if boxes.size == 0:
-        return boxes.reshape(0, 4)
+        boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f'{where}boxes must be (N, 4), got {boxes.shape}')
     for problem, wrong in (
@@ -281,4 +312,7 @@ def _check(scene: Scene) -> np.ndarray:
             index = int(np.flatnonzero(wrong)[0])
             raise ValueError(f'{where}box {index} {problem}: left, top, right, bottom = '
                              f'{", ".join(f"{value:g}" for value in boxes[index])}')
+    if scene.box_scores is not None and np.shape(scene.box_scores) != (len(boxes), ):
+        raise ValueError(f'{where}box_scores must be ({len(boxes)},), got '
+                         f'{np.shape(scene.box_scores)}')
     return boxes

@@ -12,7 +12,7 @@ from mmpose.datasets.datasets import CocoDataset
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from refinepose_mm.deploy.media import Painter, PhotoWriter, open_source
-from refinepose_mm.deploy.predictor import Poses
+from refinepose_mm.deploy.poses import Poses
 from refinepose_mm.deploy.video import Frame, Video, VideoWriter
 
 WIDTH, HEIGHT, COUNT = 160, 120, 40
@@ -365,7 +365,7 @@ def test_drawn_photos_are_complete_and_never_their_sources(images, tmp_path):
     np.testing.assert_array_equal(cv2.imread(str(source)), images[0])
     wide = np.zeros((1, 16_384, 3), np.uint8)
     with pytest.raises(OSError, match='wide.webp cannot be encoded with 16384x1 pixels'):
-        PhotoWriter(drawn, [tmp_path / 'wide.webp']).write(Frame('wide.webp', wide))
+        PhotoWriter(drawn, {'wide.webp': tmp_path / 'wide.webp'}).write(Frame('wide.webp', wide))
 
 
 def test_painter_draws_what_is_above_the_threshold_and_nothing_else():

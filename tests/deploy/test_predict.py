@@ -19,8 +19,10 @@ from peaks import give_peaks
 
 from refinepose_mm import cli
 from refinepose_mm.deploy import predict
-from refinepose_mm.deploy.predictor import BatchPredictor
+from refinepose_mm.deploy.poses import Poses
+from refinepose_mm.deploy.predictor import BatchPredictor, Scene
 from refinepose_mm.deploy.results import Results
+from refinepose_mm.deploy.tables import Joints
 
 CONFIG = str(ROOT / 'configs/refinepose_tiny_toy.py')
 
@@ -273,8 +275,8 @@ def test_an_interrupted_run_leaves_what_was_found(
     from refinepose_mm.deploy.video import Video
     stream = BatchPredictor.stream
 
-    def interrupted(self, scenes):
-        for number, pair in enumerate(stream(self, scenes)):
+    def interrupted(self, *arguments, **options):
+        for number, pair in enumerate(stream(self, *arguments, **options)):
             if number == 4:
                 raise end
             yield pair
@@ -329,10 +331,11 @@ def test_lines_name_their_file_on_a_full_disk(tmp_path):
 
 
 def test_the_table_appears_complete_or_not_at_all(tmp_path, monkeypatch):
-    poses = np.zeros((1, 17, 2)), np.zeros((1, 17))
+    scene = Scene(np.zeros((9, 9, 3), np.uint8), np.array([[0, 0, 9, 9]]), 'a')
+    poses = Poses(np.zeros((1, 17, 2)), np.zeros((1, 17)), boxes=scene.boxes)
     (tmp_path / 'predictions.json').write_text('earlier')
-    results = Results(tmp_path)
-    results.write('a', poses)
+    results = Results(tmp_path, Joints([], []), .3)
+    results.write(scene, poses)
     assert (tmp_path / 'predictions.json').read_text() == 'earlier'
     (tmp_path / 'predictions.jsonl').write_text('{"name": "a", ')  # as by another program
     with pytest.raises(ValueError):
