@@ -80,7 +80,7 @@ def test_vitpose_finds_the_spots(file, photo):
     assert keypoints.shape == (2, 3, 2) and scores.shape == (2, 3)
     # The box is 250 pixels high, padding included, so a pixel of the crop is two of the photo.
     assert np.abs(keypoints - SPOTS).max() < .3
-    assert scores.min() > .9
+    assert scores.min() > .8
 
 
 def test_a_file_of_ours_would_be_a_pixel_off(file, photo):
@@ -107,8 +107,10 @@ def test_the_file_says_what_it_takes(file, photo):
     assert loaded.metadata['normalization'] == dict(
         mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], channels='BGR', inside=False)
     crop = cv2.resize(photo, (96, 128)).transpose(2, 0, 1)[None].astype(np.float32)
+    crop[:, 0] /= 2  # blue, the last heatmap
     heatmaps, = loaded(crop)  # normalises first
-    assert heatmaps.max((0, 2, 3)) == pytest.approx(crop.max((0, 2, 3))[::-1] / 255, abs=.05)
+    ratio = heatmaps.max((0, 2, 3)) / crop.max((0, 2, 3))[::-1] * 255
+    assert ratio.min() > .8 and ratio.max() < 1
     config = Config.fromfile(CONFIG)
     config.model.head.out_channels = 3
     with pytest.raises(ValueError, match='model.onnx is for rtmlib, which crops in its own way'):
