@@ -19,6 +19,7 @@ from mmpose.codecs import UDPHeatmap
 from mmpose.registry import DATASETS
 from torch import Tensor, nn
 
+from ..datasets.images import read_image
 from ..datasets.toy_people import draw_scene
 from ..engine.preflight import problems_of
 from .config import TEST_DATA, explained
@@ -61,9 +62,8 @@ def crops_of(config: Config, photos: str | Path | None = None) -> Crops:
     if photos is not None:
         if not Path(photos).exists():
             raise FileNotFoundError(f'{photos} not found')
-        every = Photos(Path(photos))
-        every.paths = [every.paths[index] for index in _spread(len(every.paths))]
-        images = [frame.image for frame in every]
+        paths = Photos(Path(photos)).paths
+        images = [read_image(paths[index]) for index in _spread(len(paths))]
         boxes = [(0, 0, image.shape[1], image.shape[0]) for image in images]
         return Crops(_crop(steps, images, boxes), f'{len(images)} whole images of {photos}')
     problems = problems_of(config, ['test'])
