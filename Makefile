@@ -66,10 +66,13 @@ $(PACKAGES:%=test-%): test-%: $(ENVS)/%/.installed
 	@$(call pytest,$(ENVS)/$*,$*) $(TESTS_$*)
 
 $(ENVS)/peers_mmpretrain/.installed $(ENVS)/peers_mmdeploy/.installed: PIP_FLAGS := --no-deps
+$(ENVS)/export/.installed: ALONE := requirements/rtmlib.txt
+$(ENVS)/export/.installed: requirements/rtmlib.txt
 $(ENVS)/%/.installed: requirements/%.txt requirements/lock.txt requirements/layer.py $(STAMP)
 	@echo "==> environment $(@D)"
 	@$(BIN)/python requirements/layer.py $(@D)
 	@$(@D)/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -r requirements/$*.txt -c requirements/lock.txt
+	@$(if $(ALONE),$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps -r $(ALONE))
 	@touch $@
 
 lint: setup

@@ -14,7 +14,7 @@ from ..ops.linear import PackedLinear, can_pack
 
 
 def deploy(model: nn.Module) -> nn.Module:
-    """A copy of a pose estimator for inference in eager PyTorch, with the same outputs (to 1e-4).
+    """A copy of a pose estimator for inference in eager PyTorch, with the same keypoints.
 
     It does what :func:`fold` does. In single precision on a CPU it also packs the linear layers
     (:class:`~refinepose_mm.ops.linear.PackedLinear`); such a copy cannot be saved, moved or
@@ -34,7 +34,10 @@ def deploy(model: nn.Module) -> nn.Module:
 
 
 def fold(model: nn.Module) -> nn.Module:
-    """A copy of a pose estimator with fewer layers and the same outputs (to 1e-4).
+    """A copy of a pose estimator with fewer layers and the same keypoints.
+
+    Sums are rounded in another order. Where two pixels of a pooling window nearly tie, the other
+    one may win, which changes heatmaps around it.
 
     The stem's 7x7 and 1x1 convolutions become one, since nothing stands between them (Eq. 9).
     Every BatchNorm goes into the convolution before it. Weights of convolutions are stored

@@ -51,6 +51,7 @@ class Target(NamedTuple):
         save: Writes that form and the text of its metadata to a path.
         load: Loads a file, to run in a precision.
         can_execute: Whether a file of this format can run code of its own when it is loaded.
+        precisions: What its engine can compute in on this machine.
     """
 
     suffix: str
@@ -60,6 +61,7 @@ class Target(NamedTuple):
     save: Callable[[Any, Path, str], None]
     load: Callable[[Path, str], Engine]
     can_execute: bool = False
+    precisions: Callable[[], tuple[str, ...]] = lambda: ('f32', )
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -141,6 +143,12 @@ def _load_openvino(path: Path, precision: str) -> Engine:
                   len(model.outputs), openvino_metadata(model))
 
 
+def _precisions_of_openvino() -> tuple[str, ...]:
+    import openvino
+    able = openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+    return ('f32', 'bf16') if 'BF16' in able else ('f32', )
+
+
 def openvino_metadata(model: openvino.Model) -> str | None:
     """The text of a model's metadata."""
     return model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
@@ -150,7 +158,7 @@ TARGETS = {
     'onnx': Target('.onnx', ('onnx', 'onnxscript'), ('onnxruntime', ), _convert_onnx, _save_onnx,
                    _load_onnx),
     'openvino': Target('.xml', (), ('openvino', ), _convert_openvino, _save_openvino,
-                       _load_openvino),
+                       _load_openvino, precisions=_precisions_of_openvino),
     # torch loads it with pickle, evaluates its expressions and calls the functions that it names.
     'torch-export': Target('.pt2', (), (), _trace, _save_torch, _load_torch, can_execute=True),
 }
@@ -179,6 +187,10 @@ class Exported:
         Raises:
             ValueError: If the file takes no images of this shape.
         """
+        if self.metadata is not None and not self.metadata['normalization']['inside']:
+            mean, std = (np.array(self.metadata['normalization'][name], np.float32)
+                         for name in ('mean', 'std'))
+            images = (images - mean[:, None, None]) / std[:, None, None]
         try:
             return self._run(images)
         except Exception as error:  # each engine has its own

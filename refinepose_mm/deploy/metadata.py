@@ -46,6 +46,8 @@ def describe(model: nn.Module, decode: bool = False) -> dict[str, Any]:
     decode           whether keypoints and scores come out instead of heatmaps
     keypoints        ``count``; ``names``, ``flip_pairs`` and ``skeleton``, the latter two as
                      pairs of indices
+    certificate      how far the file is from the model, see
+                     :func:`~refinepose_mm.deploy.export.export`
     ===============  ============================================================================
 
     Fields of ``crop``, and the keypoints' names and pairs, come from the test data of ``model.cfg``
@@ -150,6 +152,9 @@ def require_fit(metadata: dict[str, Any] | None, config: Config, path: str | Pat
     # A codec of another name with the same fields, such as UDPHeatmap, decodes alike.
     pairs = [('input size', metadata['input']['size'], list(codec.input_size)),
              ('number of keypoints', metadata['keypoints']['count'], head.get('out_channels'))]
+    if metadata.get('interface') == 'rtmlib':
+        raise ValueError(f'{path} is for rtmlib, which crops in its own way; export another one '
+                         'without --interface')
     pairs += [(f'codec {name}', metadata['codec'].get(name), value)
               for name, value in _codec_fields(codec).items() if name != 'type']
     for name, ours, theirs in pairs:

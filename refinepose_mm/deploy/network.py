@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
+from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
@@ -61,6 +63,16 @@ class InferenceNetwork(nn.Module):
             return heatmaps
         coordinates, scores = decode_udp(heatmaps, self.blur_kernel)
         return coordinates * self.pixels_per_step, scores
+
+
+def decode_heatmaps(codec: BaseKeypointCodec, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Keypoints (B, K, 2) in pixels of the crops, and scores (B, K), by any heatmap codec."""
+    if codec.support_batch_decoding:
+        found = codec.batch_decode(heatmaps)
+    else:
+        found = zip(*map(codec.decode, heatmaps.float().cpu().numpy()))
+    keypoints, scores = (np.concatenate(list(parts)) for parts in found)
+    return keypoints, scores
 
 
 def load_model(config: str | Path | Config, checkpoint: str | Path,

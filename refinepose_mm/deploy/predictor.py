@@ -29,7 +29,7 @@ from .config import (
 from .fold import deploy
 from .formats import is_exported, load_exported
 from .metadata import require_fit
-from .network import InferenceNetwork, load_model
+from .network import InferenceNetwork, decode_heatmaps, load_model
 from .poses import Heatmaps, Poses
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
@@ -121,11 +121,7 @@ class BatchPredictor:
     def _read(self, config: Config) -> None:
         """Crops, codec and keypoints of a config."""
         dataset = config.test_dataloader.dataset
-        steps = [step for step in dataset.pipeline if step.type in PER_PERSON]
-        if len(steps) < len(PER_PERSON):
-            raise ValueError(f'{TEST_DATA}.pipeline needs {" and ".join(PER_PERSON)}, got '
-                             f'{", ".join(step.type for step in dataset.pipeline) or "none"}')
-        self.crop = Compose(steps)
+        self.crop = Compose(crop_steps(dataset))
         self.codec = KEYPOINT_CODECS.build(config.model.head.decoder)
         if not hasattr(self.codec, 'heatmap_size'):
             raise ValueError(f'{DECODER} must be a codec of heatmaps, got '
@@ -238,7 +234,7 @@ class BatchPredictor:
         images = torch.from_numpy(inputs).to(self.device).float().contiguous()
         if self.gives_heatmaps:
             heatmaps = self.heatmaps(images)
-            keypoints, scores = self._decode(heatmaps)
+            keypoints, scores = decode_heatmaps(self.codec, heatmaps)
         else:
             keypoints, scores = (output.numpy() for output in self.engine(images))
         centers, scales = (np.stack([crop[name] for crop in crops])[:, None]
@@ -250,15 +246,6 @@ class BatchPredictor:
         steps = steps / self.codec.input_size * scales[:, 0]
         return list(zip(keypoints, scores, heatmaps.float().cpu().numpy(),
                         (centers - scales / 2)[:, 0], steps))
-
-    def _decode(self, heatmaps: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints (B, K, 2) in pixels of the crops, and scores (B, K), by any heatmap codec."""
-        if self.codec.support_batch_decoding:
-            found = self.codec.batch_decode(heatmaps)
-        else:
-            found = zip(*map(self.codec.decode, heatmaps.float().cpu().numpy()))
-        keypoints, scores = (np.concatenate(list(parts)) for parts in found)
-        return keypoints, scores
 
     def heatmaps(self, images: Tensor) -> Tensor:
         """Heatmaps of crops, averaged with those of their mirror images if there is a flip test.
@@ -273,6 +260,19 @@ class BatchPredictor:
         return (heatmaps + flip_heatmaps(
             mirrored, flip_indices=self.metainfo['flip_indices'],
             shift_heatmap=self.shift_heatmap)) / 2
+
+
+def crop_steps(dataset: dict) -> list[dict]:
+    """The transforms of the test pipeline that crop a person.
+
+    Raises:
+        ValueError: If one is missing.
+    """
+    steps = [step for step in dataset.pipeline if step.type in PER_PERSON]
+    if len(steps) < len(PER_PERSON):
+        raise ValueError(f'{TEST_DATA}.pipeline needs {" and ".join(PER_PERSON)}, got '
+                         f'{", ".join(step.type for step in dataset.pipeline) or "none"}')
+    return steps
 
 
 def _checkpoint_engine(config: Config, weights: str | Path, device: str) -> Engine:

@@ -68,9 +68,11 @@ def written(name, model, tmp_path, decode):
 @pytest.mark.parametrize('name', TARGETS)
 @pytest.mark.parametrize('decode', [False, True])
 def test_a_file_runs_with_any_batch_size_and_equals_the_model(name, model, tmp_path, decode):
-    path, differences = written(name, model, tmp_path, decode)
-    assert set(differences) == ({'keypoints', 'scores'} if decode else {'heatmaps'})
+    path, certificate = written(name, model, tmp_path, decode)
+    assert certificate['source'] == '16 toy people' and certificate['crops'] == 16
+    assert certificate['precisions']['f32']['largest'] < 1e-2
     run = load_exported(path, trust=True)
+    assert run.metadata['certificate'] == certificate
     for batch in (1, 5):
         images = np.random.default_rng(batch).uniform(0, 255, (batch, 3, *SIZE)).astype(np.float32)
         packed = [torch.from_numpy(image).byte() for image in images.round()]
@@ -161,18 +163,22 @@ def test_broken_files_end_in_one_message(tmp_path, suffix):
             load_exported(path, trust=True)
 
 
-def test_the_command_exports(tmp_path, root, capsys):
+def test_the_command_exports(tmp_path, root, capsys, monkeypatch):
+    monkeypatch.setenv('TOY_ROOT', str(tmp_path / 'none'))
     config = str(root / 'configs/refinepose_tiny_toy.py')
     model = init_model(config, device='cpu')
     checkpoint = tmp_path / 'epoch_1.pth'
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     arguments = dict(config=config, checkpoint=str(checkpoint), format='torch-export', decode=True,
-                     output=None)
+                     output=None, photos=None, interface=None)
     assert export_module.run(argparse.Namespace(**arguments)) == 0
     out = capsys.readouterr().out
     assert f'wrote {tmp_path}/epoch_1.pt2: input images (batch, 3, 128, 96)' in out
-    assert 'keypoints: differs from PyTorch by at most' in out
+    assert 'compared with eager PyTorch on 16 toy people, not the test data (' in out
+    assert f'torch {torch.__version__}, f32: keypoints ' in out
     for wrong, message in ((dict(checkpoint='none.pth'), 'none.pth not found'),
+                           (dict(photos='nowhere'), 'nowhere not found'),
+                           (dict(interface='rtmlib'), r"\.pt2 files is ours, .* got 'rtmlib'"),
                            (dict(output='model.onnx'), r'must end in \.pt2')):
         with pytest.raises((OSError, ValueError), match=message):
             export_module.run(argparse.Namespace(**{**arguments, **wrong}))
