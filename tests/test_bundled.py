@@ -18,7 +18,7 @@ from refinepose_mm.checkpoints import read_checkpoint
 from refinepose_mm.datasets.toy_people import draw_scene
 
 LARGEST = 8e6  # bytes of a bundled file
-GOLDEN = ROOT / 'tests/golden/demo.json'  # keypoints of the first bundled weights, without flip test
+GOLDEN = ROOT / 'tests/golden/demo.json'  # of the first bundled weights, without flip test
 TOLERANCE = .1  # pixels of a person of 300 pixels, in every engine; float16 weights are in all
 SEEN = .3  # keypoints with a lower score are not compared
 

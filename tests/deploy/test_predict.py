@@ -322,12 +322,14 @@ def test_a_run_that_finds_nothing_leaves_earlier_results(command, photos, tmp_pa
 
 
 def test_lines_name_their_file_on_a_full_disk(tmp_path):
-    results = Results(tmp_path)
-    results.write('a', (np.zeros((1, 17, 2)), np.zeros((1, 17))))
+    scene = Scene(np.zeros((9, 9, 3), np.uint8), np.array([[0, 0, 9, 9]]), 'a')
+    poses = Poses(np.zeros((1, 17, 2)), np.zeros((1, 17)), boxes=scene.boxes)
+    results = Results(tmp_path, Joints([], []), .3)
+    results.write(scene, poses)
     results.file.close()
     results.file = open('/dev/full', 'w')
     with pytest.raises(OSError, match=r'not written: .*predictions\.jsonl'):
-        results.write('b', (np.zeros((1, 17, 2)), np.zeros((1, 17))))
+        results.write(scene, poses)
 
 
 def test_the_table_appears_complete_or_not_at_all(tmp_path, monkeypatch):
