@@ -18,6 +18,7 @@ from types import ModuleType
 from .version import __version__
 
 COMMANDS = {  # name: (module, summary)
+    'check': ('own_data.check', 'say what is odd about a json of keypoints, or about a config'),
     'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),

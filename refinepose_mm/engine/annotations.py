@@ -134,7 +134,7 @@ class Annotations:
 
 def read_annotations(path: str) -> Annotations:
     """Read a COCO json in one pass; what is wrong with it stands in the result."""
-    content = _read_json(path)
+    content = read_json(path)
     if isinstance(content, str):
         return Annotations(path, broken=content)
     if not isinstance(content, dict):
@@ -142,7 +142,7 @@ def read_annotations(path: str) -> Annotations:
                                         f'categories, got a {type(content).__name__}')
     found = Annotations(path)
     found.lists = {name for name in ('images', 'annotations', 'categories')
-                   if _is_table(content.get(name))}
+                   if is_table(content.get(name))}
     images = content['images'] if 'images' in found.lists else []
     annotations = content['annotations'] if 'annotations' in found.lists else []
     found.num_images, found.num_annotations = len(images), len(annotations)
@@ -188,10 +188,10 @@ def box_problems(path: str, ann_file: str, data: Annotations) -> list[str]:
         ann_file: Of the images that they should be of.
         data: What that holds.
     """
-    boxes = _read_json(path)
+    boxes = read_json(path)
     if isinstance(boxes, str):
         return [boxes]
-    if not _is_table(boxes):
+    if not is_table(boxes):
         return [f'bbox_file {path} must be a list of detections, each with '
                 f'{", ".join(DETECTION)}']
     lacking = Counter(name for box in boxes for name in DETECTION if name not in box)
@@ -220,8 +220,8 @@ def box_problems(path: str, ann_file: str, data: Annotations) -> list[str]:
     return problems
 
 
-def _read_json(path: str) -> Any:
-    """The content, or a line that says why it cannot be read."""
+def read_json(path: str) -> Any:
+    """The content of a file, or a string that says why it cannot be read."""
     try:
         with open(path, encoding='utf-8') as file:
             content = json.load(file)
@@ -230,7 +230,8 @@ def _read_json(path: str) -> Any:
     return content if not isinstance(content, str) else f'{path} is not json of tables'
 
 
-def _is_table(value: object) -> bool:
+def is_table(value: object) -> bool:
+    """Whether it is a list of objects."""
     return isinstance(value, list) and all(isinstance(row, dict) for row in value)
 
 
