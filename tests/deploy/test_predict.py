@@ -171,6 +171,62 @@ def test_video(command, video, tmp_path):
         assert_drawn(old.image, new.image, found[old.name], tolerance=40)
 
 
+def test_formats_are_written_beside_the_json_files(command, video, tmp_path):
+    kinds = ['csv', 'coco', 'coco-results', 'label-studio']
+    assert command(video, '--draw', 'none', '--formats', *kinds)[0] == 0
+    files = {path.name for path in (tmp_path / 'drawn').iterdir()}
+    assert files == {'predictions.json', 'predictions.jsonl', 'keypoints.csv', 'coco_results.json',
+                     'coco_keypoints.json', 'label_studio.json', 'label_studio.xml'}
+    assert 'keypoints.csv' in command.out and 'drawings' not in command.out
+    lines = (tmp_path / 'drawn/predictions.jsonl').read_text().splitlines()
+    assert json.loads(lines[3])['time'] == 3 / 25
+    found = json.loads((tmp_path / 'drawn/coco_results.json').read_text())
+    assert [result['image_id'] for result in found] == list(range(7))
+
+
+def test_photos_in_folders_are_mirrored(command, photos, tmp_path):
+    for place in ('a', 'a/b'):
+        (photos / place).mkdir()
+        os.link(photos / '0.png', photos / place / '0.png')
+    assert command(photos)[0] == 0
+    assert len(found_in(tmp_path / 'drawn')) == 7  # as before
+    boxes = {**PNG_BOXES, 'a/0.png': [], 'a/b/0.png': BOXES['2']}
+    assert command(photos, '--recursive', boxes=boxes) == (0, [])
+    found = found_in(tmp_path / 'drawn')
+    assert [len(found[name]) for name in ('0.png', 'a/0.png', 'a/b/0.png')] == [1, 0, 2]
+    assert (tmp_path / 'drawn/a/b/0.png').is_file()
+    code, lines = command(photos, '--recursive', '--output', str(photos / 'a/new'))
+    assert code == 2 and 'is inside of the source' in lines[0]
+    assert not (photos / 'a/new').exists()
+
+
+@pytest.mark.parametrize('mode, width', [('heatmap', 160), ('compare', 320)])
+def test_other_drawings(command, photos, frames, tmp_path, mode, width):
+    assert command(photos, '--draw', mode, '--threshold', '0', boxes=PNG_BOXES)[0] == 0
+    drawn, nobody = (cv2.imread(str(tmp_path / f'drawn/{number}.png')) for number in (2, 1))
+    assert drawn.shape == (120, width, 3)
+    np.testing.assert_array_equal(nobody[:, :160], frames[1])
+    if mode == 'compare':
+        np.testing.assert_array_equal(drawn[:, :160], frames[2])
+        assert_drawn(frames[2], drawn[:, 160:], found_in(tmp_path / 'drawn')['2.png'], 0)
+
+
+def test_heatmaps_lie_where_the_keypoints_are(checkpoint, frames):
+    predictor = BatchPredictor(CONFIG, checkpoint, flip_test=False)
+    scene = Scene(frames[0], np.array([[20, 10, 80, 110], [60, 0, 150, 100]]))
+    y, x = np.mgrid[:32, :24]
+    peak = torch.from_numpy(np.exp(-((x - 5)**2 + (y - 7)**2) / 8)).float()
+    predictor.engine = lambda images: [peak.expand(len(images), 17, 32, 24)]
+    (_, poses), = predictor.stream([scene], heatmaps=True)
+    values, origins, steps = poses.heatmaps
+    assert values.shape == (2, 17, 32, 24)
+    places = origins + (5, 7) * steps
+    np.testing.assert_allclose(poses.keypoints, np.repeat(places[:, None], 17, 1), atol=.1)
+    (_, poses), = predictor.stream([scene])
+    assert poses.heatmaps is None and poses.names[0] == 'nose'
+    np.testing.assert_array_equal(poses.boxes, scene.boxes)
+
+
 def test_whole_images_without_boxes(command, photos, tmp_path):
     assert command(photos / '3.png') == (0, [])
     assert len(found_in(tmp_path / 'drawn')['3.png']) == 1
