@@ -7,6 +7,7 @@ import statistics
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout, suppress
 from typing import NamedTuple
 
 import torch
@@ -100,9 +101,9 @@ class _Stopwatch(Hook):
                   loop.max_iters / steps)
         validation = validations = 0
         if runner.val_loop is not None:
-            span = epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
-            first = min(max(loop.val_begin, loop.val_interval), span)
-            validations = 1 + int((span - first) // loop.val_interval)
+            span = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
+            validations = sum(time % loop.val_interval == 0 or time == span
+                              for time in range(loop.val_begin, span + 1))
             validation = _time_validation(runner)
         gpu = torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.
         return Trial(
@@ -137,10 +138,9 @@ def measure(config: Config) -> Trial:
         with explained(f'{config.filename or "the config"} cannot be trained'):
             runner = Runner.from_cfg(config)
             runner.register_hook(watch)
-            try:
+            # What MMPose prints of annotations is no part of what a command says.
+            with suppress(_Enough), redirect_stdout(sys.stderr):
                 runner.train()
-            except _Enough:
-                pass
     assert watch.result is not None
     return watch.result
 

@@ -1,0 +1,136 @@
+"""Where a project starts from: an encoder of any known format, or a whole RefinePose."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoints import open_checkpoint, write_checkpoint
+from ..models.shortcut_vit import Arch
+from ..weights.conversion import convert
+from ..weights.formats import OURS, recognise, unwrap
+from ..weights.heads import find_heads
+from ..weights.loading import load_encoder
+
+LAST = 'head.final_layer.'  # its rows are the joints
+
+
+class Source(NamedTuple):
+    """A checkpoint, and what it is one of.
+
+    Attributes:
+        path: Of it, or its URL.
+        weights: By name.
+        meta: What stands beside them.
+        arch: Of its encoder.
+        whole: Whether it is a RefinePose with its head.
+        num_heads: As told.
+        expert: As told.
+    """
+
+    path: str
+    weights: dict[str, Tensor]
+    meta: dict[str, Any]
+    arch: Arch
+    whole: bool
+    num_heads: int | None
+    expert: str | None
+
+
+def open_source(path: str, num_heads: int | None = None, expert: str | None = None) -> Source:
+    """Read a checkpoint and find its arch.
+
+    Raises:
+        OSError: If it cannot be had.
+        ValueError: If it is no checkpoint, of no known format, or its number of heads is unknown.
+    """
+    weights, meta = open_checkpoint(path)
+    weights = unwrap(weights)
+    found, prefix = recognise(weights, path)
+    tensors = convert({name: value for name, value in weights.items() if 'pos_embed' not in name
+                       and 'position_embeddings' not in name}, found, prefix, (1, 1), expert,
+                      path).tensors
+    first = tensors.get('layers.0.ffn.layers.0.0.weight')
+    if first is None or first.ndim != 2:
+        raise ValueError(f'{path} ({found.name}) has no layers.0.ffn.layers.0.0.weight of two '
+                         'dimensions, which shows the width')
+    depth = len({name.split('.')[1] for name in tensors if name.startswith('layers.')})
+    heads = find_heads(found, (first.shape[1], depth), meta, num_heads, path).number
+    whole = found.name == OURS and f'{LAST}weight' in weights
+    return Source(path, weights, meta, Arch(first.shape[1], depth, heads, first.shape[0]), whole,
+                  num_heads, expert)
+
+
+def encoder_config(source: Source) -> dict[str, Any]:
+    """``init_cfg`` of a backbone that takes the encoder alone."""
+    path = source.path if '://' in source.path else str(Path(source.path).resolve())
+    told = dict(num_heads=source.num_heads, expert=source.expert)
+    return dict(type='EncoderWeights', checkpoint=path,
+                **{name: value for name, value in told.items() if value is not None})
+
+
+def transplant(model: nn.Module, names: list[str], source: Source, output: Path) -> str:
+    """Write the weights of a whole RefinePose with its head fitted to other joints.
+
+    The head's last layer has a row for each joint. Rows of joints that the source knows by the
+    same name are taken over, the others start anew, as does the whole head if it has other widths.
+
+    Args:
+        model: Of the new project.
+        names: Of its joints.
+        source: The old one.
+        output: The checkpoint to write.
+
+    Returns:
+        What was taken over, as a sentence.
+
+    Raises:
+        ValueError: If the encoder does not fit.
+    """
+    torch.manual_seed(0)
+    model.init_weights()
+    load_encoder(model.backbone, source.weights, source.path, meta=source.meta,
+                 num_heads=source.num_heads)
+    state = model.state_dict()
+    inner = [name for name in state if name.startswith('head.') and not name.startswith(LAST)]
+    row = source.weights[f'{LAST}weight']
+    if (any(name not in source.weights or source.weights[name].shape != state[name].shape
+            for name in inner) or row.shape[1:] != state[f'{LAST}weight'].shape[1:]):
+        report = 'encoder taken over; the head has other widths and starts anew'
+    else:
+        for name in inner:
+            state[name] = source.weights[name]
+        known = source_names(source)
+        taken = [(joint, known[normal(name)]) for joint, name in enumerate(names)
+                 if normal(name) in known]
+        for part in ('weight', 'bias'):
+            for joint, other in taken:
+                state[LAST + part][joint] = source.weights[LAST + part][other]
+        fresh = [name for name in names if normal(name) not in known]
+        report = (f'encoder and head taken over, with the last layer of {len(taken)} of '
+                  f'{len(names)} joints by name' + ('' if known else '; the file has no names')
+                  + (f'; new: {", ".join(fresh[:3])}{", ..." if fresh[3:] else ""}' if fresh
+                     else ''))
+    write_checkpoint(output, {name: value.contiguous() for name, value in state.items()},
+                     dict(num_heads=source.arch.num_heads), inputs=[source.path])
+    return report
+
+
+def source_names(source: Source) -> dict[str, int]:
+    """The joints that a checkpoint knows, in :func:`normal` form -> row of its last layer."""
+    info = source.meta.get('dataset_meta')
+    table = info.get('keypoint_id2name') if isinstance(info, dict) else None
+    rows = len(source.weights[f'{LAST}weight'])
+    if not isinstance(table, dict):
+        return {}
+    return {normal(str(name)): joint for joint, name in table.items()
+            if type(joint) is int and 0 <= joint < rows}
+
+
+def normal(name: str) -> str:
+    """A name without case and signs: 'Left Knee' is left_knee."""
+    return re.sub(r'[\W_]+', '', name.lower())
