@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from ..bundled import NAMES, config_and_weights
-from ..files import refuse_inputs, replacing, require_folder
+from ..files import named_if_full, refuse_inputs, replacing, require_folder
 from .certificate import (
     Crops,
     NotFinite,
@@ -31,7 +31,7 @@ from .certificate import (
 )
 from .config import DECODER, TEST_DATA, load_config, require_file
 from .fold import fold
-from .formats import INPUT, OPSET, TARGETS, Exported, require, target_of
+from .formats import INPUT, OPSET, TARGETS, Exported, require, target_files, target_of
 from .metadata import describe, to_text
 from .network import InferenceNetwork, load_model
 from .rtmlib import RtmlibNetwork, redescribe
@@ -82,7 +82,8 @@ def export(model: nn.Module, path: str | Path, decode: bool = False,
         with torch.no_grad():
             converted = target.convert(network, example)
         found = {}
-        with TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
+        with named_if_full(path), \
+                TemporaryDirectory(prefix=f'.{path.name}.', dir=path.parent) as folder:
             trial = Path(folder) / path.name
             target.save(converted, trial, to_text(metadata))
             for precision in target.precisions():
@@ -126,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
     output = Path(beside.with_suffix(suffix) if args.output is None else args.output)
     if output.suffix != suffix:
         raise ValueError(f'--output for {args.format} must end in {suffix}, got {output}')
-    refuse_inputs(output, [source, checkpoint])
+    for file in target_files(output):
+        refuse_inputs(file, [source, checkpoint])
     require_folder(output)
     crops = crops_of(config, args.photos)
     model = load_model(config, checkpoint)

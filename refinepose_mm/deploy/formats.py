@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
@@ -74,7 +75,9 @@ def _trace(network: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
 
 
 def _save_torch(program: torch.export.ExportedProgram, path: Path, metadata: str) -> None:
-    torch.export.save(program, path, extra_files={KEY: metadata})
+    content = io.BytesIO()  # torch's own writer ends the process on a full disk
+    torch.export.save(program, content, extra_files={KEY: metadata})
+    path.write_bytes(content.getbuffer())
 
 
 def _load_torch(path: Path, precision: str) -> Engine:
@@ -208,6 +211,11 @@ def target_of(path: str | Path) -> Target:
         if Path(path).suffix == target.suffix:
             return target
     raise ValueError(f'{path} must end in one of {", ".join(t.suffix for t in TARGETS.values())}')
+
+
+def target_files(path: Path) -> list[Path]:
+    """The files that an export to a path writes: OpenVINO has its weights in a second one."""
+    return [path, path.with_suffix('.bin')] if path.suffix == '.xml' else [path]
 
 
 def is_exported(path: str | Path) -> bool:

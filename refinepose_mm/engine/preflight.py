@@ -34,6 +34,7 @@ from .data_checks import (
     parts,
     pipeline_problems,
 )
+from .plain import non_finite
 from .resume import read
 
 MODES = ('train', 'val', 'test')
@@ -73,9 +74,14 @@ class PreflightHook(Hook):
             raise ValueError(in_one_line(problems))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare the checkpoint with the model, by names and shapes."""
+        """Compare the checkpoint with the model by names and shapes, and look for NaN."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        fitting, problems = compare_weights(model, checkpoint.get('state_dict', checkpoint))
+        weights = checkpoint.get('state_dict', checkpoint)
+        broken = non_finite(weights)
+        if broken:
+            raise ValueError(f'{runner._load_from} has {len(broken)} tensors that are not finite '
+                             f'({broken[0]})')
+        fitting, problems = compare_weights(model, weights)
         if not problems:
             return
         message = (f'{runner._load_from} is not of this config: {fitting} of '

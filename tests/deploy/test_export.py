@@ -15,6 +15,7 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from peaks import give_peaks
 
+from refinepose_mm import cli
 from refinepose_mm.deploy import export as export_module
 from refinepose_mm.deploy.export import export
 from refinepose_mm.deploy.formats import TARGETS, load_exported
@@ -189,3 +190,26 @@ def test_a_mistake_on_the_command_line_ends_in_one_line():
                              'no.pth'], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr.strip().splitlines() == ['refinepose export: no.py not found']
+
+
+def test_the_second_file_of_openvino_is_no_input_either(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(export_module, 'require', lambda packages: None)
+    checkpoint = tmp_path / 'weights.bin'
+    checkpoint.write_bytes(b'a checkpoint')
+    assert cli.main(['export', 'demo', str(checkpoint), '--format', 'openvino']) == 2
+    assert f'output {checkpoint} is the input {checkpoint}' in capsys.readouterr().err
+    assert checkpoint.read_bytes() == b'a checkpoint'
+
+
+def test_a_full_disk_costs_no_file_of_torch_export(model, tmp_path):
+    resource = pytest.importorskip('resource', reason='only POSIX limits the size of files')
+    path = tmp_path / 'model.pt2'
+    path.write_bytes(b'earlier')
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match='not written'):
+            export(model, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == b'earlier'

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import nn
 
 from refinepose_mm.datasets import toy_people
-from refinepose_mm.engine.preflight import compare_weights, key_problems, problems_of
+from refinepose_mm.engine.preflight import (
+    PreflightHook,
+    compare_weights,
+    key_problems,
+    problems_of,
+)
 
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*.py'))
 TRAIN, VAL = (f'annotations/person_keypoints_{split}.json' for split in ('train', 'val'))
@@ -449,3 +456,12 @@ def test_training_refuses_a_start_of_which_nothing_fits(config, tmp_path):
             weights[f'net.{name}'] = weights.pop(name)
     with pytest.raises(ValueError, match='other.pth is not of this config: 0 of '):
         save(config, tmp_path, rename).train()
+
+
+def test_a_checkpoint_with_nan_is_neither_tested_nor_trained_on():
+    model = nn.Linear(2, 2)
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    weights['bias'][0] = float('nan')
+    runner = SimpleNamespace(model=model, _load_from='nan.pth', _resume=False)
+    with pytest.raises(ValueError, match=r'nan.pth has 1 tensors that are not finite \(bias\)'):
+        PreflightHook().after_load_checkpoint(runner, dict(state_dict=weights))
