@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
@@ -170,7 +171,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
     data = parts[0][0]
     counts = []
     for name, (part, photos, chosen) in zip(('train', 'val'), parts):
-        content = project.annotations(part, photos, chosen)
+        content = project.persons_json(part, photos, chosen)
         (folder / f'{name}.json').write_text(json.dumps(content))
         counts.append(sum(not person['iscrowd'] for person in content['annotations']))
     pairs = pairs_by_name(data.names, sides)
@@ -195,6 +196,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
     if source and source.whole:
         init_cfg, load_from = [], "f'{folder}/initial.pth'"  # []: nothing to load before that
         init_default_scope('mmpose')
+        MMLogger.get_current_instance().setLevel('WARNING')  # not of each tensor
         start = transplant(MODELS.build(config(plan, [], 'None').model), data.names, source,
                            folder / 'initial.pth')
     elif source:
@@ -223,7 +225,8 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
     if budget and seconds > 60 * budget:
         lines.append(f'more than the budget of {budget:g} minutes: one epoch takes that long')
     if wrong:
-        lines.append(f'`refinepose check {data.path}` finds {len(wrong)} things that look wrong')
+        lines.append(f'`refinepose check {data.path}` has {len(wrong)} '
+                     f'finding{"s" if len(wrong) > 1 else ""}')
     return lines
 
 

@@ -277,7 +277,7 @@ def readme(data: Data, counts: tuple[int, int], epochs: int, expectation: str, r
         num_joints=len(data.names), epochs=epochs, expectation=expectation, remark=remark)
 
 
-def annotations(data: Data, folder: Path, photos: np.ndarray) -> dict:
+def persons_json(data: Data, folder: Path, photos: np.ndarray) -> dict:
     """A json of the persons that training and evaluation can use, on some of the photos.
 
     Areas that are missing are a share of the box, num_keypoints are counted, what is not labelled

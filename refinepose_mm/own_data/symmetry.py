@@ -52,7 +52,9 @@ def pairs_by_name(names: list[str], sides: tuple[str, str] | None = None) -> Pai
     for joint, name in enumerate(names):
         for rest, side in _sides_in(name, (*((sides, ) if sides else ()), *SIDES)):
             by_rest.setdefault(rest, {}).setdefault(side, []).append(joint)
-    pairs, paired, sided = [], set(), set()
+    pairs: list[tuple[int, int]] = []
+    paired: set[int] = set()
+    sided: set[int] = set()
     for found in by_rest.values():
         sided.update(joint for joints in found.values() for joint in joints)
         if [len(found.get(side, ())) for side in (0, 1)] == [1, 1]:

@@ -83,7 +83,7 @@ class _Stopwatch(Hook):
         self.last = _now()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: object = None,
-                         outputs: dict | None = None) -> None:
+                         outputs: dict = {}) -> None:
         self.steps.append(_now() - self.last)
         self.last = _now()
         count, elapsed = len(self.steps), self.last - self.begun
@@ -99,7 +99,7 @@ class _Stopwatch(Hook):
         steps = len(loop.dataloader)
         epochs = (loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else
                   loop.max_iters / steps)
-        validation = validations = 0
+        validation, validations = 0., 0
         if runner.val_loop is not None:
             span = loop.max_epochs if isinstance(loop, EpochBasedTrainLoop) else loop.max_iters
             validations = sum(time % loop.val_interval == 0 or time == span
@@ -135,12 +135,12 @@ def measure(config: Config) -> Trial:
         # MMEngine keeps both by name, with the folder of the run that was the first to ask.
         config.experiment_name = folder.replace('/', '_')
         config.visualizer = dict(type='PoseLocalVisualizer', name=config.experiment_name)
-        with explained(f'{config.filename or "the config"} cannot be trained'):
+        what = f'{config.filename or "the config"} cannot be trained'
+        # What MMEngine logs and MMPose prints is no part of what a command says.
+        with explained(what), suppress(_Enough), redirect_stdout(sys.stderr):
             runner = Runner.from_cfg(config)
             runner.register_hook(watch)
-            # What MMPose prints of annotations is no part of what a command says.
-            with suppress(_Enough), redirect_stdout(sys.stderr):
-                runner.train()
+            runner.train()
     assert watch.result is not None
     return watch.result
 
@@ -178,4 +178,6 @@ def duration(seconds: float) -> str:
     for unit, length in (('days', 86400), ('hours', 3600)):
         if seconds >= 2 * length:
             return f'{seconds / length:.1f} {unit}'
-    return f'{seconds / 60:.0f} minutes' if seconds >= 120 else f'{seconds:.0f} seconds'
+    if seconds >= 120:
+        return f'{seconds / 60:.0f} minutes'
+    return f'{seconds:.0f} seconds' if seconds >= 10 else f'{seconds:.2g} seconds'

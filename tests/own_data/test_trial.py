@@ -78,5 +78,6 @@ def test_workers_hide_the_loading_that_is_faster_than_the_steps():
 
 
 def test_durations_are_said_in_one_unit():
-    assert [duration(seconds) for seconds in (3, 119, 120, 7199, 7200, 172800)] == [
-        '3 seconds', '119 seconds', '2 minutes', '120 minutes', '2.0 hours', '2.0 days']
+    assert [duration(seconds) for seconds in (.25, 3, 119, 120, 7199, 7200, 172800)] == [
+        '0.25 seconds', '3 seconds', '119 seconds', '2 minutes', '120 minutes', '2.0 hours',
+        '2.0 days']
