@@ -47,7 +47,8 @@ test: setup
 
 # What runs in each environment. A test that is skipped there and everywhere else fails the check.
 # -m '': the slow ones, too, for some of them need OpenVINO.
-TESTS_export := -m '' tests/deploy tests/codecs tests/fuzz tests/test_golden.py tests/test_commands.py
+TESTS_export := -m '' tests/deploy tests/codecs tests/fuzz tests/test_bundled.py tests/test_golden.py \
+	tests/test_commands.py
 TESTS_peers_timm := tests/weights
 TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
 TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
