@@ -4,6 +4,7 @@ import importlib.util
 import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,6 +16,7 @@ from refinepose_mm import cli
 from refinepose_mm.apis import BatchPredictor, export, load_model
 from refinepose_mm.bundled import DEMO, NAMES, bundled, config_and_weights
 from refinepose_mm.checkpoints import read_checkpoint
+from refinepose_mm.datasets.images import read_image
 from refinepose_mm.datasets.toy_people import draw_scene
 
 LARGEST = 8e6  # bytes of a bundled file
@@ -102,8 +104,7 @@ def test_accuracy_on_real_photos_is_that_of_the_card(photos, monkeypatch):
     hits = []
     for index in range(100):
         person = data.get_data_info(index)
-        image = predict_image(person['img_path'])
-        found = predict(image, person['bbox']).keypoints[0]
+        found = predict(read_image(person['img_path']), person['bbox']).keypoints[0]
         left, top, right, bottom = person['bbox'][0]
         distances = np.linalg.norm(found - person['keypoints'][0], axis=1)
         visible = person['keypoints_visible'][0] > 0
@@ -112,13 +113,7 @@ def test_accuracy_on_real_photos_is_that_of_the_card(photos, monkeypatch):
     assert abs(100 * np.concatenate(hits).mean() - card) < 6  # of a hundred persons
 
 
-def predict_image(path):
-    from refinepose_mm.datasets.images import read_image
-    return read_image(path)
-
-
 def test_predict_needs_nothing_but_a_photo(toy, tmp_path, capsys):
-    import cv2
     image, box = toy[0]
     left, top, right, bottom = box[0].astype(int)
     cv2.imwrite(str(tmp_path / 'person.png'), image[top:bottom, left:right])

@@ -16,8 +16,7 @@ class BFloat16OptimWrapper(OptimWrapper):
     """Forward passes under autocast to bfloat16, on CPUs and GPUs.
 
     Weights, gradients and optimizer stay in float32, and the loss needs no scaling: bfloat16 has
-    float32's range. MMEngine's AmpOptimWrapper refuses to run without a GPU. CPUs without
-    instructions for bfloat16 are slower with it.
+    float32's range. MMEngine's AmpOptimWrapper refuses to run without a GPU.
     """
 
     @contextmanager

@@ -53,7 +53,7 @@ CONFIG = Template('''"""RefinePose on $name: $num_joints joints, $num_train pers
 
 `refinepose new` has written this file. It is yours: read and change it.
 """
-folder = '{{fileDirname}}'
+folder = r"""{{fileDirname}}"""  # three quotes: the path may hold one
 train_images = $train_images
 val_images = $val_images
 

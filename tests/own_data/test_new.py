@@ -75,8 +75,8 @@ def load(folder):
 def test_a_project_trains_and_tests_wherever_it_is(toy, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     new(dirty.toy_json(toy), '--val', dirty.toy_json(toy, 'val'), '--output', 'made')
-    shutil.move('made', tmp_path / 'moved to here')
-    folder = tmp_path / 'moved to here'
+    shutil.move('made', tmp_path / "moved, it's here")
+    folder = tmp_path / "moved, it's here"
     assert sorted(path.name for path in folder.iterdir()) == [
         'README.md', 'config.py', 'metainfo.py', 'train.json', 'val.json']
     config, info = load(folder)

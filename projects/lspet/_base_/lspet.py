@@ -14,7 +14,8 @@ val_images = __import__('os').environ.get('LSPET_VAL_IMAGES', 'default')
 if val_images == 'default':
     val_images = f'{data_root}/val/'
 dataset_type = 'CocoDataset'
-metainfo = dict(from_file='{{fileDirname}}/../metainfo.py')
+# Three quotes, for the path may hold one.
+metainfo = dict(from_file=r"""{{fileDirname}}/../metainfo.py""")
 codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
 
 train_pipeline = [
