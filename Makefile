@@ -81,6 +81,7 @@ lint: setup
 	@$(BIN)/mypy
 
 docs: $(ENVS)/docs/.installed
+	@$(BIN)/python docs/hooks/config_index.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(ENVS)/docs/bin/python -m mkdocs build --strict
 
 # Needs python3.9 to python3.13 in PATH and tens of gigabytes: no part of the tests.

@@ -1,5 +1,6 @@
 """Every config of the tree loads, builds with its real widths, and takes a training step."""
 
+import importlib.util
 import json
 import os
 import re
@@ -48,6 +49,31 @@ def joint_names(kind):
     return [SAME.get(name, name) for name in names]
 
 
+def place(name, index):
+    return BODY.get(name, (40. + 11 * index % 230, 30. + 29 * index % 170))
+
+
+# Set: folder of its training images, and the file of its annotations.
+FOLDERS = dict(
+    coco=('train2017', 'annotations/person_keypoints_train2017'),
+    aic=('ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902',
+         'annotations/aic_train'),
+    mpii=('images', 'annotations/mpii_train'),
+    crowdpose=('images', 'annotations/mmpose_crowdpose_trainval'),
+    coco_wholebody=('train2017', 'annotations/coco_wholebody_train_v1.0'),
+    halpe=('hico_20160224_det/images/train2015', 'annotations/halpe_train_v1'),
+    humanart=('', 'HumanArt/annotations/training_humanart_coco'),
+    posetrack18=('', 'annotations/posetrack18_train'),
+    jhmdb=('', 'annotations/Sub1_train'),
+    ap10k=('data', 'annotations/ap10k-train-split1'),
+    animalpose=('', 'annotations/animalpose_train'),
+    onehand10k=('', 'annotations/onehand10k_train'),
+    wflw=('images', 'annotations/face_landmarks_wflw_train'),
+    lspet=('train', 'lspet_train'))
+# COCO-WholeBody's lists of joints, and how many each has.
+WHOLEBODY = dict(keypoints=17, foot_kpts=6, face_kpts=68, lefthand_kpts=21, righthand_kpts=21)
+
+
 @pytest.fixture(scope='module')
 def roots(tmp_path_factory):
     """Every data set with one person on one toy photo, and its root in the environment."""
@@ -55,38 +81,38 @@ def roots(tmp_path_factory):
     toy_people.generate(root / 'toy', num_train=2, num_val=1)
     photo = next((root / 'toy/train').iterdir())
     lspet = [joint[0] for joint in Config.fromfile(ROOT / 'projects/lspet/metainfo.py').joints]
-    folders = dict(
-        coco=('train2017', 'annotations/person_keypoints_train2017'),
-        aic=('ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902',
-             'annotations/aic_train'),
-        mpii=('images', 'annotations/mpii_train'),
-        crowdpose=('images', 'annotations/mmpose_crowdpose_trainval'),
-        lspet=('train', 'lspet_train'))
-    for kind, (images, annotations) in folders.items():
+    for kind, (images, annotations) in FOLDERS.items():
+        folder = root / ('coco' if kind == 'coco_wholebody' else kind)
+        (folder / images).mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder / images)
+        path = folder / f'{annotations}.json'
+        path.parent.mkdir(parents=True, exist_ok=True)
         names = lspet if kind == 'lspet' else joint_names(kind)
-        (root / kind / images).mkdir(parents=True)
-        shutil.copy(photo, root / kind / images)
-        if kind == 'mpii':
-            joints = [[x + 1, y + 1] for x, y in map(BODY.get, names)]  # 1-based
-            content = [dict(image=photo.name, center=[150, 110], scale=1.2, joints=joints,
-                            joints_vis=[1] * len(names))]
-        else:
-            joints = [number for name in names for number in (*BODY[name], 2)]
-            content = dict(
-                images=[dict(id=1, file_name=photo.name, width=320, height=240)],
-                categories=[dict(id=1, name='person')],
-                annotations=[dict(id=1, image_id=1, category_id=1, iscrowd=0, area=9000,
-                                  bbox=[20, 10, 290, 220], num_keypoints=len(names),
-                                  keypoints=joints)])
-        path = root / kind / f'{annotations}.json'
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(content))
+        places = [place(name, index) for index, name in enumerate(names)]
+        path.write_text(json.dumps(person_of(kind, photo.name, places)))
     shutil.copy(path, root / 'lspet/lspet_more.json')  # the last one was LSP's
     shutil.copytree(root / 'lspet/train', root / 'lspet/more')
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (*folders, 'toy'):
+        for kind in (*FOLDERS, 'toy'):
             patch.setenv(f'{kind.upper()}_ROOT', str(root / kind))
         yield
+
+
+def person_of(kind, photo, places):
+    """The annotation file of a set with one person."""
+    if kind == 'mpii':
+        joints = [[x + 1, y + 1] for x, y in places]  # 1-based
+        return [dict(image=photo, center=[150, 110], scale=1.2, joints=joints,
+                     joints_vis=[1] * len(places))]
+    person = dict(id=1, image_id=1, category_id=1, iscrowd=0, area=9000, bbox=[20, 10, 290, 220],
+                  num_keypoints=len(places), segmentation=[], center=[150, 110], scale=1.2,
+                  keypoints=[number for joint in places for number in (*joint, 2)])
+    if kind == 'coco_wholebody':
+        rest = person['keypoints']
+        for name, count in WHOLEBODY.items():
+            person[name], rest = rest[:3 * count], rest[3 * count:]
+    return dict(images=[dict(id=1, file_name=photo, width=320, height=240)],
+                categories=[dict(id=1, name='person')], annotations=[person])
 
 
 def load(path):
@@ -240,6 +266,18 @@ def test_index_of_configs_links_every_config_and_no_other():
     linked = {os.path.relpath((folder / link).resolve(), ROOT)
               for link in re.findall(r'\]\(([\w./-]+\.py)\)', (folder / 'README.md').read_text())}
     assert linked == set(PAPER)
+
+
+def test_index_of_configs_is_what_the_metafiles_say():
+    spec = importlib.util.spec_from_file_location('config_index', ROOT / 'docs/hooks/config_index.py')
+    index = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(index)
+    readme = (ROOT / 'configs/README.md').read_text()
+    assert readme == index.with_index(readme), 'run: python docs/hooks/config_index.py'
+    # The paper's rows are marked, each with a table.
+    assert readme.count('| Table 1: AP') == 12 and '| Table 2: PCKh 94.2 |' in readme
+    with pytest.raises(ValueError, match='needs the marks'):
+        index.with_index('# Configs')
 
 
 def test_roots_come_from_the_environment(monkeypatch):

@@ -5,7 +5,7 @@ COCO_BOXES chooses the boxes that `mim test` takes: AP_H_56, the usual detection
 ground-truth boxes, or the path of another detection file. Validation during training takes
 ground-truth boxes, so that it needs no detection file and many times fewer crops.
 """
-_base_ = './topdown.py'
+_base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
 data_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
@@ -16,24 +16,6 @@ bbox_file = dict(
 if bbox_file and '.' not in bbox_file:
     raise ValueError(f'COCO_BOXES must be AP_H_56, gt or the path of a file, got {boxes}')
 dataset_type = 'CocoDataset'
-codec = dict(type='BatchedUDPHeatmap', input_size=(192, 256), heatmap_size=(48, 64), sigma=2)
-
-train_pipeline = [
-    dict(type='LoadCompleteImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomHalfBody'),
-    dict(type='RandomBBoxTransform'),
-    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs'),
-]
-val_pipeline = [
-    dict(type='LoadCompleteImage'),
-    dict(type='GetBBoxCenterScale'),
-    dict(type='TopdownAffine', input_size=codec['input_size'], use_udp=True),
-    dict(type='PackPoseInputs'),
-]
 
 train_dataloader = dict(
     dataset=dict(
@@ -41,14 +23,14 @@ train_dataloader = dict(
         data_root=data_root,
         ann_file='annotations/person_keypoints_train2017.json',
         data_prefix=dict(img='train2017/'),
-        pipeline=train_pipeline))
+        pipeline=_base_.train_pipeline))
 val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         ann_file='annotations/person_keypoints_val2017.json',
         data_prefix=dict(img='val2017/'),
-        pipeline=val_pipeline))
+        pipeline=_base_.val_pipeline))
 test_dataloader = dict(dataset=dict(val_dataloader['dataset'], bbox_file=bbox_file))
 
 val_evaluator = dict(

@@ -56,7 +56,8 @@ def num_keypoints(dataset: dict) -> tuple[int | None, str | None]:
         return None, f'metainfo is broken: {type(error).__name__} {_first_line(error)}'
     count = parsed['num_keypoints']
     for field, name in (('joint_weights', 'dataset_keypoint_weights'), ('sigmas', 'sigmas')):
-        if len(parsed[name]) != count:
+        none = field == 'sigmas' and not len(parsed[name])  # hands and faces: no metric asks
+        if len(parsed[name]) != count and not none:
             return None, (f'metainfo has {count} keypoints in keypoint_info and '
                           f'{len(parsed[name])} in {field}')
     return count, None
@@ -89,6 +90,8 @@ def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict
             issubclass(kind, BaseCocoStyleDataset)
             and kind._load_annotations is BaseCocoStyleDataset._load_annotations):
         return problems
+    if kind.parse_data_info is not BaseCocoStyleDataset.parse_data_info:
+        expected = None  # such as COCO-WholeBody, which has joints in several lists
     data = read(ann_file)
     boxes = dataset.get('bbox_file')
     evaluated = [metric for metric in metrics

@@ -1,0 +1,8 @@
+"""RefinePose-B on CrowdPose, 256x192; not in the paper."""
+_base_ = [
+    '_base_/runtime.py', '_base_/schedule_310e.py', '_base_/refinepose_vitb.py',
+    '_base_/crowdpose.py'
+]
+
+model = dict(head=dict(out_channels=14, decoder=_base_.codec))
+default_hooks = dict(checkpoint=dict(save_best='crowdpose/AP', rule='greater'))
