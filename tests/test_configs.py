@@ -127,18 +127,24 @@ def test_loads_with_what_mmpose_reads(path):
     assert config.custom_imports.imports == ['refinepose_mm']
     assert config.data_mode == 'topdown'
     assert config.dataset_type == config.val_dataloader.dataset.type  # MMPoseInferencer's keys
-    for pipeline in (config.train_dataloader.dataset.pipeline,
-                     config.val_dataloader.dataset.pipeline):
-        for transform in pipeline:
-            TRANSFORMS.build(transform)
+    training = pipelines(config.train_dataloader.dataset)
+    validation = pipelines(config.val_dataloader.dataset)
+    for transform in sum([*training, *validation], []):
+        TRANSFORMS.build(transform)
     # The same codec encodes, decodes and gives the crop its size.
-    encoder = next(t.encoder for t in config.train_dataloader.dataset.pipeline
-                   if t.type == 'GenerateTarget')
-    crops = [t.input_size for loader in (config.train_dataloader, config.val_dataloader)
-             for t in loader.dataset.pipeline if t.type == 'TopdownAffine']
-    assert config.model.head.decoder == encoder
-    assert [tuple(crop) for crop in crops] == [tuple(encoder.input_size)] * 2
-    assert tuple(config.model.backbone.img_size) == tuple(encoder.input_size[::-1])
+    encoders = [t.encoder for pipeline in training for t in pipeline if t.type == 'GenerateTarget']
+    crops = [t.input_size for pipeline in [*training, *validation]
+             for t in pipeline if t.type == 'TopdownAffine']
+    decoder = config.model.head.decoder
+    assert encoders == [decoder] * len(training)
+    assert [tuple(crop) for crop in crops] == [tuple(decoder.input_size)] * (len(training) + 1)
+    assert tuple(config.model.backbone.img_size) == tuple(decoder.input_size[::-1])
+
+
+def pipelines(dataset):
+    """What the samples of a data set go through; of several sets, each one's."""
+    return [[*part.get('pipeline', []), *dataset.pipeline] for part in dataset['datasets']
+            ] if 'datasets' in dataset else [list(dataset.pipeline)]
 
 
 @pytest.mark.parametrize('path', CONFIGS)
@@ -169,12 +175,13 @@ def test_every_parameter_is_used(path):
     torch.manual_seed(0)
     model = MODELS.build(config.model)
     model.init_weights()
-    torch.nn.init.normal_(model.head.final_layer.weight)  # gradients that do not round to zero
     codec = KEYPOINT_CODECS.build(config.model.head.decoder)
-    keypoints = config.model.head.out_channels
+    heads = getattr(model, 'heads', dict(only=model.head))
     samples = []
-    for _ in range(2):
-        sample = PoseDataSample()
+    for name, head in [*heads.items()] * 2:
+        torch.nn.init.normal_(head.final_layer.weight)  # gradients that do not round to zero
+        keypoints = head.out_channels
+        sample = PoseDataSample(metainfo=dict(dataset_name=name))
         sample.gt_fields = PixelData(heatmaps=torch.rand(keypoints, *codec.heatmap_size[::-1]))
         sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, keypoints))
         samples.append(sample)
@@ -182,7 +189,8 @@ def test_every_parameter_is_used(path):
     for module in model.modules():
         if isinstance(module, DropPath):
             module.drop_prob = 0.
-    losses = model(torch.randn(2, 3, *config.model.backbone.img_size), samples, mode='loss')
+    images = torch.randn(len(samples), 3, *config.model.backbone.img_size)
+    losses = model(images, samples, mode='loss')
     model.parse_losses(losses)[0].backward()
     unused = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
     assert not unused
@@ -198,7 +206,7 @@ def test_takes_a_training_step(path, roots):
     if optimizer.type == 'ZeroRedundancyOptimizer':  # needs processes: see test_distributed.py
         optimizer.type = optimizer.pop('optimizer_type')
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    config.train_dataloader.update(batch_size=2, num_workers=0)
+    config.train_dataloader.update(batch_size=4 if 'heads' in path else 2, num_workers=0)
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
     before = model.head.final_layer.weight.detach().clone()
     log = model.train_step(next(iter(loader)), wrapper)
@@ -220,6 +228,30 @@ def test_every_part_of_four_datasets_gives_samples(path, roots):
         for index in range(len(dataset)):
             heatmaps = dataset[index]['data_samples'].gt_fields.heatmaps
             assert len(heatmaps) == config.model.head.out_channels and heatmaps.max() > .9
+
+
+@pytest.mark.parametrize('target', ['coco', 'mpii'])
+def test_every_set_of_four_heads_gives_targets_of_its_own_joints(target, roots):
+    """Learned perfectly, each joint is found where it was annotated; MPII's are 0-based then."""
+    config = load(f'configs/refinepose_vitb_four_heads_{target}.py')
+    codec = KEYPOINT_CODECS.build(config.model.head.decoder)
+    for part in config.train_dataloader.dataset.datasets:
+        part.pipeline = [step for step in part.pipeline if not step.type.startswith('Random')]
+    dataset = DATASETS.build(config.train_dataloader.dataset)
+    model = MODELS.build(shrink(config).model)
+    assert sorted(model.heads) == sorted(PARTS) and model.head is model.heads[target]
+    for number, name in enumerate(PARTS):
+        sample = dataset[number]['data_samples']
+        assert sample.dataset_name == name
+        heatmaps = sample.gt_fields.heatmaps
+        assert len(heatmaps) == model.heads[name].out_channels == len(joint_names(name))
+        keypoints, scores = codec.decode(heatmaps.numpy())
+        found = keypoints[0] / sample.input_size * sample.input_scale \
+            + sample.input_center - .5 * np.array(sample.input_scale)
+        expected = np.array([place(joint, i) for i, joint in enumerate(joint_names(name))])
+        distances = np.linalg.norm(found - expected, axis=1)[scores[0] > .9]
+        # At the border of the crop, where the codec's blur is cut, it is some pixels off.
+        assert len(distances) >= 12 and np.median(distances) < .01
 
 
 @pytest.mark.parametrize('flipped', [False, True])
@@ -269,7 +301,8 @@ def test_index_of_configs_links_every_config_and_no_other():
 
 
 def test_index_of_configs_is_what_the_metafiles_say():
-    spec = importlib.util.spec_from_file_location('config_index', ROOT / 'docs/hooks/config_index.py')
+    path = ROOT / 'docs/hooks/config_index.py'
+    spec = importlib.util.spec_from_file_location('config_index', path)
     index = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(index)
     readme = (ROOT / 'configs/README.md').read_text()

@@ -13,6 +13,8 @@ from mmengine.config import Config
 from .annotations import Annotations, box_problems
 
 METAINFO = ('dataset_name', 'keypoint_info', 'skeleton_info', 'joint_weights', 'sigmas')
+# One person per sample, with `head`, whose joints are those of the data that are tested.
+TOPDOWN = ('TopdownPoseEstimator', 'MultiHeadPoseEstimator')
 Reader = Callable[[str], Annotations]
 
 
@@ -21,7 +23,7 @@ def joint_problems(config: Config, dataset: dict, where: str) -> list[str]:
     model = config.get('model') or {}
     head = model.get('head') or {}
     outputs = head.get('out_channels')
-    if (model.get('type') != 'TopdownPoseEstimator' or not isinstance(outputs, int)
+    if (model.get('type') not in TOPDOWN or not isinstance(outputs, int)
             or (model.get('test_cfg') or {}).get('output_keypoint_indices')):
         return []
     if (head.get('decoder') or {}).get('heatmap_type') == 'combined':  # heatmap and two offsets

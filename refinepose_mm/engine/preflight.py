@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from .annotations import read_annotations
 from .data_checks import (
+    TOPDOWN,
     dataset_problems,
     joint_problems,
     metric_problems,
@@ -201,7 +202,7 @@ def checkpoint_problems(config: Config, modes: tuple[str, ...] | list[str]) -> l
 
 def model_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
     """What a pose estimator lacks that training or decoding will need."""
-    if config.model.get('type') != 'TopdownPoseEstimator':
+    if config.model.get('type') not in TOPDOWN:
         return []
     problems = []
     if not config.model.get('data_preprocessor') and not config.get('data_preprocessor'):

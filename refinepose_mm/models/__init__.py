@@ -26,10 +26,11 @@ from .features import PoseFeatures
 from .float32_heatmap_head import Float32HeatmapHead
 from .fusion_head import FusionHead
 from .gradual_embedding import GradualEmbedding
+from .multi_head import MultiHeadPoseEstimator
 from .patch_embedding import PatchEmbedding
 from .shortcut_vit import ShortcutViT
 
 __all__ = [
-    'Float32HeatmapHead', 'FusionHead', 'GradualEmbedding', 'PatchEmbedding', 'PoseFeatures',
-    'ShortcutViT'
+    'Float32HeatmapHead', 'FusionHead', 'GradualEmbedding', 'MultiHeadPoseEstimator',
+    'PatchEmbedding', 'PoseFeatures', 'ShortcutViT'
 ]
