@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,7 +141,22 @@ def _read_pickle(path: Path) -> Checkpoint:
             isinstance(name, str) and _is_plain(value) for name, value in content.items()):
         raise ValueError(f'{path} holds no table of tensors, nor one under '
                          f'{" or ".join(map(repr, WRAPPERS))}')
-    return Checkpoint(dict(content), dict(meta) if isinstance(meta, dict) else {})
+    tensors = OrderedDict(content)
+    tensors._metadata = _versions(content)  # type: ignore[attr-defined]
+    return Checkpoint(tensors, dict(meta) if isinstance(meta, dict) else {})
+
+
+def _versions(content: dict) -> dict[str, dict[str, int]]:
+    """The versions of modules that PyTorch keeps with their weights.
+
+    Modules of MMPose take weights without a version for those of MMPose 0.x and rename them; DEKR
+    also changes their signs.
+    """
+    kept = getattr(content, '_metadata', None)
+    return {name: {'version': entry['version']}
+            for name, entry in (kept.items() if isinstance(kept, dict) else ())
+            if isinstance(name, str) and isinstance(entry, dict)
+            and isinstance(entry.get('version'), int)}
 
 
 def _is_plain(value: object) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from safetensors.torch import save_file
+from torch import nn
 
 from refinepose_mm import checkpoints
 from refinepose_mm.checkpoints import (
@@ -74,6 +75,36 @@ def test_a_training_checkpoint_of_mmengine_is_read(tmp_path):
                     optimizer=dict(state={})), tmp_path / 'x.pth')
     tensors, meta = open_checkpoint(tmp_path / 'x.pth')
     assert tensors.keys() == {'a'} and meta == dict(cfg='model = 1', epoch=3)
+
+
+class Versioned(nn.Module):
+    """A module that takes weights without a version for old ones, as MMPose's heads do."""
+
+    _version = 2
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
+        if local_metadata.get('version', 1) < 2:
+            state_dict[f'{prefix}weight'] = -state_dict[f'{prefix}weight']
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+
+def test_versions_of_modules_are_kept(tmp_path):
+    model = nn.Sequential(Versioned())
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'new.pth')
+    model.load_state_dict(read_checkpoint(tmp_path / 'new.pth'))
+    assert model[0].weight == 1
+    torch.save(dict(model.state_dict()), tmp_path / 'old.pth')  # a plain table has none
+    model.load_state_dict(read_checkpoint(tmp_path / 'old.pth'))
+    assert model[0].weight == -1
+    odd = model.state_dict()
+    odd._metadata = {'0': {'version': 'x'}, '': [1], 3: {}}
+    torch.save(odd, tmp_path / 'odd.pth')
+    model.load_state_dict(read_checkpoint(tmp_path / 'odd.pth'))
+    assert model[0].weight == 1
 
 
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
