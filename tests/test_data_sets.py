@@ -15,10 +15,12 @@ from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.registry import DATASETS, METRICS, MODELS
+from scipy.io import savemat
 
 from refinepose_mm.deploy.media import Painter
 from refinepose_mm.deploy.poses import Poses
 from refinepose_mm.deploy.predictor import BatchPredictor
+from refinepose_mm.engine.data_checks import parts
 from refinepose_mm.engine.preflight import problems_of
 
 
@@ -42,6 +44,7 @@ SAMPLES = dict(
     HumanArtDataset=Sample('humanart', 'test_humanart.json', 'test_humanart_det_AP_H_56.json'),
     PoseTrack18Dataset=Sample('posetrack18', 'annotations/test_posetrack18_val.json',
                               'annotations/test_posetrack18_human_detections.json'),
+    MpiiDataset=Sample('mpii', 'test_mpii.json'),
     JhmdbDataset=Sample('jhmdb', 'test_jhmdb_sub1.json'),
     AP10KDataset=Sample('ap10k', 'test_ap10k.json'),
     AnimalPoseDataset=Sample('animalpose', 'test_animalpose.json'),
@@ -71,13 +74,23 @@ def name(request) -> str:
 
 
 @pytest.fixture
-def config(name, photos, tmp_path, monkeypatch) -> Config:
-    """A set's config, its model narrow, in a root that has the samples where the config looks."""
-    for variable in ('COCO', *map(str.upper, PERFECT)):
-        monkeypatch.setenv(f'{variable}_ROOT', str(tmp_path / 'root'))
-    config = Config.fromfile(ROOT / f'configs/refinepose_vitb_{name}.py')
+def roots(photos, tmp_path, monkeypatch):
+    """Every set's root in the environment; the sets are not there yet."""
+    for variable in ('COCO', 'MPII', *map(str.upper, PERFECT)):
+        monkeypatch.setenv(f'{variable}_ROOT', str(tmp_path / 'root' / variable.split('_')[0]))
+
+
+@pytest.fixture
+def config(name, roots, photos) -> Config:
+    """A set's config, its model narrow, and the samples where the config looks for the set."""
+    return small(f'configs/refinepose_vitb_{name}.py', photos)
+
+
+def small(path, photos):
+    config = Config.fromfile(ROOT / path)
     for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
-        lay_out(loader.dataset, photos / 'mmpose_samples')
+        for dataset, _ in parts(loader.dataset, ''):
+            lay_out(dataset, photos / 'mmpose_samples')
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)
     config.model.backbone.update(
         arch=dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64),
@@ -202,17 +215,21 @@ def test_wholebody_person_without_body_joints_is_not_tested_by_its_box(photos, t
         dataset.get_data_info, range(11))]
 
 
-def test_trains_validates_and_tests(name, config, tmp_path):
+def runner_of(config, tmp_path):
     config.work_dir = str(tmp_path / 'work')
     config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=1, val_interval=1)
     config.param_scheduler = config.visualizer = None
     config.default_hooks.update(checkpoint=None, logger=None)
     for loader in (config.val_dataloader, config.test_dataloader):
         loader.dataset.indices = 2
+    torch.manual_seed(0)
+    return Runner.from_cfg(config)
+
+
+def test_trains_validates_and_tests(name, config, tmp_path):
     if name == 'posetrack18':
         config.test_evaluator = config.val_evaluator  # PoseTrack's own needs poseval
-    torch.manual_seed(0)
-    runner = Runner.from_cfg(config)
+    runner = runner_of(config, tmp_path)
     before = runner.model.head.final_layer.weight.detach().clone()
     runner.train()
     assert not torch.equal(before, runner.model.head.final_layer.weight)
@@ -222,6 +239,25 @@ def test_trains_validates_and_tests(name, config, tmp_path):
         assert all(np.isfinite(validated[f'val/{key}'].current()) for key in keys)
     tested = runner.test()
     assert all(np.isfinite(tested[key]) for key in keys)
+
+
+def test_four_sets_teach_a_head_each(roots, photos, tmp_path):
+    config = small('configs/refinepose_vitb_four_heads_mpii.py', photos)
+    headboxes = np.zeros((2, 2, 5))
+    headboxes[1] = 100.
+    savemat(config.val_dataloader.dataset.headbox_file, dict(headboxes_src=headboxes))
+    assert problems_of(config) == []
+    config.train_dataloader.update(batch_size=30, sampler=dict(type='DefaultSampler', shuffle=False))
+    runner = runner_of(config, tmp_path)
+    before = {name: head.final_layer.weight.detach().clone()
+              for name, head in runner.model.heads.items()}
+    assert [*before] == ['mpii', 'coco', 'aic', 'crowdpose']
+    runner.train()
+    assert len(runner.train_dataloader.dataset) == 30  # 12 of COCO, 9 of AI Challenger, 5, 4
+    for name, weight in before.items():
+        assert not torch.equal(weight, runner.model.heads[name].final_layer.weight)
+        assert runner.message_hub.log_scalars[f'train/loss_kpt_{name}'].current() > 0
+    assert 0 <= runner.test()['PCK'] <= 100
 
 
 def test_draws_skeletons_on_a_photo(config, tmp_path):
