@@ -105,7 +105,8 @@ from mmpose.registry import (HOOKS, KEYPOINT_CODECS, OPTIM_WRAPPER_CONSTRUCTORS,
                              WEIGHT_INITIALIZERS)
 from mmengine.registry import FUNCTIONS
 for registry, names in ((MODELS, ('ShortcutViT', 'GradualEmbedding', 'FusionHead',
-                                  'PatchEmbedding', 'Float32HeatmapHead', 'ExportedFile')),
+                                  'PatchEmbedding', 'EarlyConvEmbedding', 'Float32HeatmapHead',
+                                  'ExportedFile')),
                         (KEYPOINT_CODECS, ('BatchedUDPHeatmap', )),
                         (TRANSFORMS, ('LoadCompleteImage', 'ZeroBasedJoints')),
                         (HOOKS, ('EpochSeedHook', 'CompileNetworkHook', 'KeepMemoryHook')),

@@ -15,6 +15,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 MAX_PIXELS = 2**30  # OpenCV's limit, and so MMPose's: 3 GiB once decoded
 MAX_PIXELS_VARIABLE = 'REFINEPOSE_MAX_PIXELS'
 BITS_PER_SAMPLE = 258  # a tag of TIFF
+ORIENTATION = 274  # a tag of EXIF
+END_OF_JPEG = b'\xff\xd9'
 
 _LOCK = threading.Lock()
 
@@ -22,9 +24,10 @@ _LOCK = threading.Lock()
 def read_image(path: str | Path, backend_args: dict | None = None) -> np.ndarray:
     """Read a photo completely, upright, in 8 bits.
 
-    Pillow decodes, because it reports truncated files; OpenCV leaves their rest grey. Pixels are
-    those of ``cv2.imread``: 16 bits become 8 by OpenCV, and an alpha channel is dropped. Of
-    animations and pages the first is read.
+    Pillow decodes, because it reports truncated files; OpenCV leaves their rest grey, so it gets
+    only JPEGs that have their end, which it decodes faster. Pixels are those of ``cv2.imread``:
+    16 bits become 8 by OpenCV, and an alpha channel is dropped. Of animations and pages the first
+    is read.
 
     Args:
         path: A local file, or whatever mmengine's file backends read.
@@ -66,23 +69,31 @@ def _decode(content: bytes, limit: int) -> np.ndarray:
     if not content:
         raise OSError('the file is empty')
     image = _open(content)
-    if image.width * image.height > limit:
+    pixels = image.width * image.height
+    if pixels > limit:
         raise OSError(f'it has {image.width}x{image.height} pixels, more than {limit}; set '
                       f'{MAX_PIXELS_VARIABLE} to allow more')
+    if (image.format == 'JPEG' and image.mode in ('L', 'RGB') and pixels <= MAX_PIXELS
+            and content.endswith(END_OF_JPEG) and image.getexif().get(ORIENTATION, 1) == 1):
+        return _by_opencv(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     image.load()  # all of it: a truncated file ends here
     if image.mode == 'F' or (image.mode == 'I' and image.format == 'TIFF'):
         raise OSError('its pixels are float or 32-bit integers, of no stated range; convert it to '
                       '8 or 16 bits')
     if image.mode.startswith('I') or 16 in getattr(image, 'tag_v2', {}).get(BITS_PER_SAMPLE, ()):
         # Pillow clips 16-bit grey to white, OpenCV scales it (and turns the image, too).
-        array = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if array is None:
-            raise OSError('OpenCV cannot read its 16-bit pixels')
-        return array
+        return _by_opencv(content, cv2.IMREAD_COLOR)
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode != 'RGB':
         image = image.convert('RGB')
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+
+
+def _by_opencv(content: bytes, flags: int) -> np.ndarray:
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    if image is None:
+        raise OSError('OpenCV cannot read its pixels')
+    return image
 
 
 def _open(content: bytes) -> Image.Image:

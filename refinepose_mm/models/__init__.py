@@ -20,8 +20,10 @@ heatmaps               B, K, 64, 48            ``fusion_head`` (Eq. 13)
 B batch, D token width (768), K keypoints. FeatureAggregation (Eq. 8) ends each block of the stem
 and each step of the head. ViTPose is the same encoder with ``patch_embedding`` as its stem, no
 shortcuts and MMPose's HeatmapHead; :mod:`refinepose_mm.recipes` says so in code.
+``early_conv_embedding`` is a third stem, the control of the study.
 """
 
+from .early_conv_embedding import EarlyConvEmbedding
 from .features import PoseFeatures
 from .float32_heatmap_head import Float32HeatmapHead
 from .fusion_head import FusionHead
@@ -31,6 +33,6 @@ from .patch_embedding import PatchEmbedding
 from .shortcut_vit import ShortcutViT
 
 __all__ = [
-    'Float32HeatmapHead', 'FusionHead', 'GradualEmbedding', 'MultiHeadPoseEstimator',
-    'PatchEmbedding', 'PoseFeatures', 'ShortcutViT'
+    'EarlyConvEmbedding', 'Float32HeatmapHead', 'FusionHead', 'GradualEmbedding',
+    'MultiHeadPoseEstimator', 'PatchEmbedding', 'PoseFeatures', 'ShortcutViT'
 ]

@@ -72,8 +72,8 @@ class ShortcutViT(BaseModule):
             ``num_layers``, ``num_heads`` and ``feedforward_channels``.
         img_size: Input height and width in pixels, multiples of 16. Other sizes that are
             multiples of 16 work too: the position embedding is interpolated to them.
-        stem: Config of the stem, :class:`GradualEmbedding` or :class:`PatchEmbedding`;
-            ``embed_dims`` is filled in.
+        stem: Config of the stem, :class:`GradualEmbedding`, :class:`PatchEmbedding` or
+            :class:`EarlyConvEmbedding`; ``embed_dims`` is filled in.
         shortcut: 'identity' is the paper's; 'none' is a plain ViT (Table 5). 'gated' is ours:
             ``g * x + group(x)`` with one learned g per group that starts at 0, so that
             pretrained ViT weights start as the function they were trained as.

@@ -32,13 +32,14 @@ def build(stem=STEM, head=HEAD):
 
 
 @pytest.mark.parametrize('stem', [
-    STEM, dict(STEM, aggregate=False), dict(STEM, conv=False), dict(type='PatchEmbedding')])
+    STEM, dict(STEM, aggregate=False), dict(STEM, conv=False), dict(type='PatchEmbedding'),
+    dict(type='EarlyConvEmbedding')])
 @pytest.mark.parametrize('head', [
     HEAD, dict(HEAD, channel_match='taper'), dict(HEAD, aggregate=False),
     dict(type='HeatmapHead', deconv_out_channels=(16, ), deconv_kernel_sizes=(4, ))])
 @pytest.mark.parametrize('make', [fold, deploy])
 def test_outputs_are_the_same(stem, head, make):
-    if stem['type'] == 'PatchEmbedding' and head['type'] == 'FusionHead':
+    if stem['type'] != 'GradualEmbedding' and head['type'] == 'FusionHead':
         head = dict(head, unpool=False)
     model = build(stem, head)
     deployed = make(model)

@@ -22,6 +22,7 @@ STEMS = {
     'max-pool only': dict(type='GradualEmbedding', conv=False),
     'no aggregation': dict(type='GradualEmbedding', aggregate=False),
     'patches': dict(type='PatchEmbedding'),
+    'early convolutions': dict(type='EarlyConvEmbedding'),
 }
 HEADS = {
     'fusion': dict(type='FusionHead'),
@@ -63,7 +64,8 @@ def samples(batch):
 
 
 def needs_positions(stem, head):
-    return 'unpool' not in HEADS[head] and head != 'classic' and stem in ('conv only', 'patches')
+    return 'unpool' not in HEADS[head] and head != 'classic' and stem in (
+        'conv only', 'patches', 'early convolutions')
 
 
 @pytest.mark.parametrize('stem', STEMS)
