@@ -133,7 +133,7 @@ def test_linear_layers_start_with_std_002():
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(arch='giant'), "unknown arch 'giant'; known: tiny, small, base, large, huge"),
-    (dict(arch=dict(embed_dims=32)), 'needs exactly embed_dims, num_layers'),
+    (dict(arch=dict(embed_dims=32)), 'needs embed_dims, num_layers'),
     (dict(arch=dict(TINY, num_heads=5)), '5 heads for 32 channels'),
     (dict(shortcut='on'), "identity, gated, none, got 'on'"),
     (dict(group_size=3), 'groups of 3 for 4 blocks'),

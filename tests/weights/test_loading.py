@@ -310,7 +310,7 @@ def test_a_refinepose_checkpoint_brings_its_stem(tmp_path):
     report = load_encoder(target, read_checkpoint(path), path)
     assert report.format == 'RefinePose'
     assert report.left_out == ['head.final_layer.bias'] and not report.fresh
-    assert str(report).endswith('the same function as the source, if its shortcuts are the same')
+    assert str(report).endswith("the same function as the source: yes, if its shortcuts are 'gated'")
     for name, value in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], value), name
 
@@ -319,8 +319,7 @@ def test_gates_start_fresh_and_keep_the_pretrained_function():
     plain, gated = refinepose(**PLAIN), refinepose(stem=PLAIN['stem'], shortcut='gated')
     for backbone in (plain, gated):
         report = load_encoder(backbone, weights_of(mmpose_vitpose()), 'file')
-        assert str(report).endswith('the same function as the source, if it is a plain ViT with '
-                                    'GELU')
+        assert str(report).endswith('the same function as the source: yes')
     images = torch.randn(1, 3, *IMAGE_SIZE)
     torch.testing.assert_close(gated.eval()(images)[-1], plain.eval()(images)[-1])
 
@@ -328,11 +327,12 @@ def test_gates_start_fresh_and_keep_the_pretrained_function():
 def test_the_report_says_why_the_function_is_another():
     report = load_encoder(refinepose(), weights_of(timm_siglip()), 'file')
     for word in ('the stem is new', 'no shortcuts around groups', '14x14 -> 8x6',
-                 'GELU by tanh in SigLIP2'):
+                 'the same function as the source: no, because the stem is new; the source has'):
         assert word in str(report)
+    assert report.conditions == ['it was trained with gelu, of gelu or gelu_tanh']
     plain = load_encoder(refinepose(**PLAIN), weights_of(timm_vit()), 'file')
     assert 'pads by 2 pixels, the source by 0' in str(plain)
-    assert 'the same function' not in str(plain)
+    assert 'the same function as the source: no, because the patch embedding' in str(plain)
 
 
 def test_as_init_cfg_it_has_the_last_word(tmp_path):
@@ -473,9 +473,9 @@ def test_the_command_never_writes_over_what_it_reads(tmp_path, capsys):
 def test_bad_calls_of_the_command_end_in_one_line(tmp_path, capsys):
     _, path = tiny(tmp_path)
     for words, message in (
-            ([str(path)], 'does not fit this backbone'),
+            ([str(path), '--arch', 'base'], 'does not fit --arch base: it has embed_dims 128'),
             ([str(path), '--arch', 'tiny', '--num-heads', '0'], 'must be at least 1, got 0'),
-            ([str(path), '--arch', 'tiny', '--num-heads', '3'], 'num_heads must divide'),
+            ([str(path), '--arch', 'tiny', '--num-heads', '3'], 'has 4 attention heads, by the format; got num_heads=3'),
             ([str(tmp_path / 'none.pth')], 'not found'),
             (['https://[::1/x.pth'], 'no valid URL')):
         assert main(['weights', *words]) == 2
