@@ -218,7 +218,11 @@ def _transformers(source: Source, grid: tuple[int, int], images: Tensor) -> tupl
             options['dataset_index'] = torch.tensor([EXPERTS.index(source.expert)])
         x = model(images, **options).feature_maps[-1]
         return kind.__name__, x.flatten(2).transpose(1, 2) if x.ndim == 4 else x
-    x = model.embeddings(images)[:, -grid[0] * grid[1]:]
+    if grid[0] == grid[1] or arch.rope:
+        x = model.embeddings(images)[:, -grid[0] * grid[1]:]
+    else:  # Dinov2's own code takes every position embedding for a square
+        x = model.embeddings.patch_embeddings(images)
+        x = x + model.embeddings.position_embeddings[:, -x.shape[1]:]
     options = {}
     if arch.rope:
         options['position_embeddings'] = model.rope_embeddings(images)

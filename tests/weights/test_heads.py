@@ -130,7 +130,7 @@ def test_the_command_keeps_the_number_in_what_it_writes(tmp_path, capsys, suffix
     write_checkpoint(source, timm_names(arch=ARCHS['small']._asdict()), {})
     words = ['weights', str(source), '--arch', 'small', '--img-size', '128', '96']
     assert main([*words, '--output', str(output)]) == 2
-    assert 'has 6 attention heads (by the format), the backbone 12' in capsys.readouterr().err
+    assert 'does not fit --arch small: it has num_heads 6' in capsys.readouterr().err
     assert not output.exists()
     assert main([*words, '--output', str(output), '--num-heads', '6']) == 0
     weights, meta = open_checkpoint(output)
