@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ class QuickGELU(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     'gelu': nn.GELU,
     'gelu_tanh': lambda: nn.GELU(approximate='tanh'),  # SigLIP
     'quick_gelu': QuickGELU,  # CLIP
@@ -147,8 +148,10 @@ class TransformerBlock(nn.Module):
     @torch.no_grad()
     def fold_layer_scale(self) -> None:
         """Multiply the scales into the layers before them: the same function, for inference."""
-        for layer, scale in ((self.attn.proj, self.ls1), (self.ffn.layers[1], self.ls2)):
+        _, second = self.ffn.layers
+        for layer, scale in ((self.attn.proj, self.ls1), (second, self.ls2)):
             if scale is not None:
+                assert isinstance(layer, nn.Linear)
                 layer.weight.mul_(scale[:, None])
                 layer.bias.mul_(scale)
         self.ls1 = self.ls2 = None

@@ -1,4 +1,4 @@
-"""`refinepose weights`: what a file holds, what of it is loaded, and whether it is the same function."""
+"""`refinepose weights`: what becomes of a file's keys, and whether it is the same function."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ FORMATS = (
     Format('MoCo-v3', ('blocks.0.norm1.weight', ), TIMM_NAMES,
            (*TIMM_REST, 'momentum_encoder.', 'predictor.'), SMALL_HAS_12,
            prefixes=('base_encoder.', ), package='timm'),
-    # SigLIP2's large and so400m have GELU by tanh, SigLIP and the small ones GELU.
+    # timm has GELU for most and GELU by tanh for others, such as SigLIP2's large at 512 pixels.
     Format('timm SigLIP', ('attn_pool.latent', ), TIMM_NAMES, (*TIMM_REST, 'attn_pool.'), HEADS,
            without=('norm_pre.weight', ), activations=('gelu', 'gelu_tanh'), package='timm'),
     # OpenAI's have quick-GELU, those of LAION and others GELU.
@@ -179,7 +179,8 @@ def recognise(weights: dict[str, Tensor], source: str,
                 if candidate.fits(weights, prefix):
                     return candidate, prefix
     require_plain({key: key for key in weights}, source)
-    wanted = f'not of the format {told}' if told else f'none of the known formats ({", ".join(names)})'
+    wanted = (f'not of the format {told}' if told else
+              f'none of the known formats ({", ".join(names)})')
     raise ValueError(f'{source} is {wanted}; its keys are {summary(weights)}')
 
 

@@ -1,4 +1,4 @@
-"""What stands beside the weights of a file and no shape shows: heads, epsilon, activation, shortcuts.
+"""What stands beside the weights and no shape shows: heads, epsilon, activation, shortcuts.
 
 It may stand in the checkpoint's own numbers and words, which `refinepose weights` writes; in the
 config that MMEngine puts into checkpoints as text (``meta['cfg']``), which is parsed and not

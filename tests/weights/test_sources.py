@@ -5,11 +5,13 @@ LayerNorm's epsilon, which no file shows, is set to the source's; class tokens t
 
 import copy
 import functools
+import sys
 
 import pytest
 import torch
-from encoders import ARCH, IMAGE_SIZE, refinepose
+from encoders import ARCH, IMAGE_SIZE, refinepose, timm_names
 from torch import nn
+
 from refinepose_mm.checkpoints import open_checkpoint
 from refinepose_mm.weights.formats import FORMATS
 from refinepose_mm.weights.loading import load_encoder, load_source
@@ -345,12 +347,32 @@ def test_half_precision_is_converted_before_it_is_multiplied(transformers):
     torch.testing.assert_close(ours(images()).feature_map, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize('class_token', [False, True])
 @torch.no_grad()
-def test_mmpretrain():
+def test_mmpretrain(class_token):
     pytest.importorskip('mmpretrain', reason='mmpretrain is not installed')
     from mmpretrain.models import VisionTransformer
     theirs = shaken(VisionTransformer(
-        arch=ARCH, img_size=IMAGE_SIZE, patch_size=16, with_cls_token=False, out_type='featmap',
-        patch_cfg=dict(padding=2)))
+        arch=ARCH, img_size=IMAGE_SIZE, patch_size=16, with_cls_token=class_token,
+        out_type='featmap', patch_cfg=dict() if class_token else dict(padding=2)))
+    if class_token:  # takes no part
+        tokens = theirs.patch_embed(images())[0] + theirs.pos_embed[:, 1:]
+        for layer in theirs.layers:
+            tokens = layer(tokens)
+        require_equal(theirs.state_dict(), as_map(theirs.ln1(tokens)))
+        return
     weights = {f'backbone.{name}': value for name, value in theirs.state_dict().items()}
     require_equal(weights, theirs(images())[-1])
+
+
+def test_no_proof_says_why(monkeypatch):
+    """A package that is missing, a source that is in none, and a file without a stem."""
+    weights = timm_names()
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    for change, message in (
+            (lambda w: w, 'timm is not installed'),
+            (lambda w: timm_names('backbone.', pos_rows=49), 'in no package'),
+            (lambda w: {key: value for key, value in w.items() if 'patch' not in key},
+             'no patch embedding')):
+        with pytest.raises(NoProof, match=message):
+            prove(describe(change(weights), 'file', num_heads=4))
