@@ -49,7 +49,7 @@ test: setup
 # -m '': the slow ones, too, for some of them need OpenVINO.
 TESTS_export := -m '' tests/deploy tests/codecs tests/fuzz tests/test_bundled.py tests/test_golden.py \
 	tests/test_commands.py
-TESTS_peers_timm := tests/weights
+TESTS_peers_timm := tests/weights tests/test_hub.py
 TESTS_peers_transformers := tests/projects/test_peers.py tests/weights
 TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
 TESTS_peers_mmdeploy := tests/projects/test_mmdeploy.py

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from .downloads import local_file
 from .files import replacing
+from .hub import SCHEME, hub_path
 
 # Of checkpoints that hold more than the weights; the last two are what DINO and I-JEPA evaluate.
 WRAPPERS = ('state_dict', 'model', 'teacher', 'target_encoder')
@@ -54,13 +55,15 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
 
     Args:
         source: A path, or a URL of one file as :func:`~refinepose_mm.downloads.local_file` takes
-            it.
+            it, or ``hf://owner/name`` as :func:`~refinepose_mm.hub.hub_path` does.
 
     Raises:
         OSError: If the file does not exist or cannot be downloaded.
         ValueError: If it is broken, or a pickle of more than weights.
+        ImportError: For ``hf://``, if huggingface_hub is not installed.
     """
-    path = local_file(source)
+    on_hub = str(source).startswith(SCHEME)
+    path = hub_path(str(source), IN_FOLDER) if on_hub else local_file(source)
     meta = {}
     if path.is_dir():
         config = path / 'config.json'

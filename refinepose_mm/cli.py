@@ -26,6 +26,7 @@ COMMANDS = {  # name: (module, summary)
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
+    'transplant': ('transplant', 'make a RefinePose of a trained ViTPose, without labels'),
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),
     'benchmark': ('benchmark.command', 'time RefinePose against ViTPose'),
     'toy': ('datasets.toy_people', 'draw toy people in COCO format'),

@@ -40,9 +40,9 @@ def fold(model: nn.Module) -> nn.Module:
     one may win, which changes heatmaps around it.
 
     The stem's 7x7 and 1x1 convolutions become one, since nothing stands between them (Eq. 9).
-    Every BatchNorm goes into the convolution before it. Weights of convolutions are stored
-    channels-last, the layout of the encoder's token map. Exported files and reduced precision
-    start from this copy.
+    Every BatchNorm goes into the convolution before it, every LayerScale into the linear layer
+    before it. Weights of convolutions are stored channels-last, the layout of the encoder's token
+    map. Exported files and reduced precision start from this copy.
 
     Arguments and result as for :func:`deploy`.
     """
@@ -51,6 +51,8 @@ def fold(model: nn.Module) -> nn.Module:
         if isinstance(module, GradualEmbedding):
             module.conv7x7 = _merge_1x1(module.conv7x7, module.conv1x1)
             module.conv1x1 = nn.Identity()
+        if isinstance(module, TransformerBlock):
+            module.fold_layer_scale()
     model = fuse_conv_bn(model).to(memory_format=torch.channels_last)
     return model.requires_grad_(False)
 
@@ -74,6 +76,8 @@ def _pack_linear_layers(model: nn.Module) -> None:
         if isinstance(block, TransformerBlock):
             block.attn.qkv = PackedLinear(block.attn.qkv)
             block.attn.proj = PackedLinear(block.attn.proj)
-            (first, _), second = block.ffn.layers
-            block.ffn.layers[0] = nn.Sequential(PackedLinear(first, gelu=True), nn.Identity())
+            (first, activate), second = block.ffn.layers
+            fused = activate.approximate if isinstance(activate, nn.GELU) else None
+            block.ffn.layers[0] = nn.Sequential(
+                PackedLinear(first, gelu=fused), nn.Identity() if fused else activate)
             block.ffn.layers[1] = PackedLinear(second)

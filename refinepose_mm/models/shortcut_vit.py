@@ -12,21 +12,48 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from .features import PoseFeatures
-from .vit_layers import TransformerBlock
+from .vit_layers import ACTIVATIONS, TransformerBlock, rotations
 
 PATCH_SIZE = 16
 SHORTCUTS = ('identity', 'gated', 'none')
 
 
 class Arch(NamedTuple):
-    """The widths of an encoder: D, number of blocks, of heads, and width of the feed-forward."""
+    """What an encoder is: its widths, and the parts in which families of ViTs differ.
+
+    The defaults are ViTPose's and MAE's. The others let an encoder start as the function that it
+    was trained as; `refinepose weights` says which ones a file needs.
+
+    Attributes:
+        embed_dims: Token width D.
+        num_layers: Number of blocks.
+        num_heads: Number of attention heads.
+        feedforward_channels: Hidden width of the feed-forward networks.
+        eps: Of the LayerNorms.
+        activation: 'gelu', 'gelu_tanh' (SigLIP2) or 'quick_gelu' (CLIP).
+        layer_scale: Scale each channel of a residual branch by a learned number (DINOv2, DeiT-III).
+        pre_norm: LayerNorm before the first block (CLIP).
+        rope: Rotary attention with this base, 100 for DINOv3; 0 for none. The position embedding
+            then starts at 0.
+    """
 
     embed_dims: int
     num_layers: int
     num_heads: int
     feedforward_channels: int
+    eps: float = 1e-6
+    activation: str = 'gelu'
+    layer_scale: bool = False
+    pre_norm: bool = False
+    rope: float = 0.
+
+    def as_config(self) -> dict:
+        """As configs name it: the widths, and what is not the default."""
+        return {name: value for name, value in self._asdict().items()
+                if self._field_defaults.get(name) != value}
 
 
+REQUIRED = tuple(name for name in Arch._fields if name not in Arch._field_defaults)
 # Small, base, large and huge are MMPose's ViTPose (hence the 12 heads of small); tiny is for CPUs.
 ARCHS = {
     'tiny': Arch(128, 4, 4, 512),
@@ -38,24 +65,30 @@ ARCHS = {
 
 
 def resolve_arch(arch: str | dict) -> Arch:
-    """Look up an arch name, or read a dict with the four fields of :class:`Arch`.
+    """Look up an arch name, or read a dict with the fields of :class:`Arch`; four are required.
 
     Raises:
-        ValueError: If the name is unknown, fields are missing or unknown, or the heads do not
-            divide the width.
+        ValueError: If the name is unknown, fields are missing, unknown or out of range, or the
+            heads do not divide the width.
     """
     if isinstance(arch, str):
         if arch not in ARCHS:
             raise ValueError(f'unknown arch {arch!r}; known: {", ".join(ARCHS)}, or a dict with '
-                             f'{", ".join(Arch._fields)}')
+                             f'{", ".join(REQUIRED)}')
         return ARCHS[arch]
-    if set(arch) != set(Arch._fields):
-        raise ValueError(f'an arch dict needs exactly {", ".join(Arch._fields)}; '
-                         f'got {", ".join(arch)}')
+    if not set(REQUIRED) <= set(arch) <= set(Arch._fields):
+        raise ValueError(f'an arch dict needs {", ".join(REQUIRED)}, and may have '
+                         f'{", ".join(Arch._field_defaults)}; got {", ".join(arch)}')
     widths = Arch(**arch)
     if widths.embed_dims % widths.num_heads:
         raise ValueError(f'num_heads must divide embed_dims, got {widths.num_heads} heads for '
                          f'{widths.embed_dims} channels')
+    if widths.activation not in ACTIVATIONS:
+        raise ValueError(f'activation must be one of {", ".join(ACTIVATIONS)}, '
+                         f'got {widths.activation!r}')
+    if widths.rope and (widths.rope <= 1 or widths.embed_dims // widths.num_heads % 4):
+        raise ValueError('rope must be 0 or above 1, with heads of a multiple of 4 channels; got '
+                         f'{widths.rope} and {widths.embed_dims // widths.num_heads} channels')
     return widths
 
 
@@ -69,7 +102,8 @@ class ShortcutViT(BaseModule):
 
     Args:
         arch: One of 'tiny', 'small', 'base', 'large', 'huge', or a dict with ``embed_dims``,
-            ``num_layers``, ``num_heads`` and ``feedforward_channels``.
+            ``num_layers``, ``num_heads`` and ``feedforward_channels``, and what else
+            :class:`Arch` names.
         img_size: Input height and width in pixels, multiples of 16. Other sizes that are
             multiples of 16 work too: the position embedding is interpolated to them.
         stem: Config of the stem, :class:`GradualEmbedding`, :class:`PatchEmbedding` or
@@ -109,6 +143,7 @@ class ShortcutViT(BaseModule):
             raise ValueError(f'group_size must divide the number of blocks, got groups of '
                              f'{group_size} for {widths.num_layers} blocks')
         _check_image_size(*img_size)
+        self.arch = widths
         self.embed_dims = widths.embed_dims
         self.grid = (img_size[0] // PATCH_SIZE, img_size[1] // PATCH_SIZE)
         self.shortcut = shortcut
@@ -119,14 +154,18 @@ class ShortcutViT(BaseModule):
         self.patch_embed = MODELS.build(dict(stem, embed_dims=widths.embed_dims))
         self.pos_embed = nn.Parameter(
             torch.zeros(1, self.grid[0] * self.grid[1], widths.embed_dims))
-        nn.init.trunc_normal_(self.pos_embed, std=.02)
+        if not widths.rope:
+            nn.init.trunc_normal_(self.pos_embed, std=.02)
         drop_path_rates = torch.linspace(0, drop_path_rate, widths.num_layers, device='cpu')
         self.layers = nn.ModuleList(
             TransformerBlock(widths.embed_dims, widths.num_heads, widths.feedforward_channels,
-                             rate) for rate in drop_path_rates.tolist())
+                             rate, widths.eps, widths.activation, widths.layer_scale)
+            for rate in drop_path_rates.tolist())
         if shortcut == 'gated':
             self.gates = nn.Parameter(torch.zeros(widths.num_layers // group_size))
-        self.ln1 = nn.LayerNorm(widths.embed_dims, eps=1e-6)
+        if widths.pre_norm:  # mmpretrain's name
+            self.pre_norm = nn.LayerNorm(widths.embed_dims, eps=widths.eps)
+        self.ln1 = nn.LayerNorm(widths.embed_dims, eps=widths.eps)
 
     def init_weights(self) -> None:
         """Initialise everything, then load what `init_cfg` names over it."""
@@ -148,7 +187,7 @@ class ShortcutViT(BaseModule):
             depth: nothing in them was pretrained.
         """
         num_depths = len(self.layers) + 2
-        if name == 'pos_embed' or name.startswith('patch_embed.projection'):
+        if name.startswith(('pos_embed', 'patch_embed.projection', 'pre_norm')):
             return 0, num_depths
         if name.startswith('layers.'):
             return int(name.split('.')[1]) + 1, num_depths
@@ -161,13 +200,19 @@ class ShortcutViT(BaseModule):
         height, width = tokens.shape[-2:]
         x = tokens.flatten(2).transpose(1, 2)  # Eq. 6: B,D,h,w -> B,N,D
         x = x + self._pos_embed_for((height, width))
+        if self.arch.pre_norm:
+            x = self.pre_norm(x)
+        turns = None
+        if self.arch.rope:
+            turns = rotations((height, width), self.embed_dims // self.arch.num_heads,
+                              self.arch.rope, like=x)
         for index, group in enumerate(self._groups()):
             if self.shortcut == 'identity':
-                x = x + self._run(group, x)  # sec. 3.3
+                x = x + self._run(group, x, turns)  # sec. 3.3
             elif self.shortcut == 'gated':
-                x = self.gates[index] * x + self._run(group, x)
+                x = self.gates[index] * x + self._run(group, x, turns)
             else:
-                x = self._run(group, x)
+                x = self._run(group, x, turns)
         x = self.ln1(x)
         x = x.transpose(1, 2).unflatten(2, (height, width))  # B,N,D -> B,D,h,w
         return PoseFeatures(positions, x)
@@ -177,13 +222,13 @@ class ShortcutViT(BaseModule):
         blocks = list(self.layers)
         return [blocks[i:i + self.group_size] for i in range(0, len(blocks), self.group_size)]
 
-    def _run(self, group: list[nn.Module], x: Tensor) -> Tensor:
+    def _run(self, group: list[nn.Module], x: Tensor, turns: Tensor | None) -> Tensor:
         """Tokens (B, N, D) through the blocks of a group."""
         for block in group:
             if self.with_cp and self.training:
-                x = checkpoint(block, x, use_reentrant=False)
+                x = checkpoint(block, x, turns, use_reentrant=False)
             else:
-                x = block(x)
+                x = block(x, turns)
         return x
 
     def _pos_embed_for(self, grid: tuple[int, int]) -> Tensor:

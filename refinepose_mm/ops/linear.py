@@ -40,18 +40,18 @@ class PackedLinear(nn.Module):
 
     Args:
         linear: The layer whose weights it takes.
-        gelu: Apply GELU to the product.
+        gelu: Apply GELU to the product: 'none' is the exact one, 'tanh' its approximation.
 
     Shapes: (..., in_features) -> (..., out_features).
     """
 
-    def __init__(self, linear: nn.Linear, gelu: bool = False):
+    def __init__(self, linear: nn.Linear, gelu: str | None = None):
         super().__init__()
         self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
         self.bias = linear.bias.detach()
-        # The operation's name, its scalars and its algorithm ('none' is the exact GELU).
+        # The operation's name, its scalars and its algorithm.
         self.activation: tuple[str, list[float], str] = (
-            ('gelu', [], 'none') if gelu else ('none', [], ''))
+            ('gelu', [], gelu) if gelu else ('none', [], ''))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *self.activation)

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 
 from ..checkpoints import open_checkpoint, write_checkpoint
 from ..models.shortcut_vit import Arch
-from ..weights.conversion import convert
-from ..weights.formats import OURS, recognise, unwrap
-from ..weights.heads import find_heads
+from ..weights.formats import OURS
 from ..weights.loading import load_encoder
+from ..weights.source import describe
 
 LAST = 'head.final_layer.'  # its rows are the joints
 
@@ -49,19 +48,9 @@ def open_source(path: str, num_heads: int | None = None, expert: str | None = No
         ValueError: If it is no checkpoint, of no known format, or its number of heads is unknown.
     """
     weights, meta = open_checkpoint(path)
-    weights = unwrap(weights)
-    found, prefix = recognise(weights, path)
-    tensors = convert({name: value for name, value in weights.items() if 'pos_embed' not in name
-                       and 'position_embeddings' not in name}, found, prefix, (1, 1), expert,
-                      path).tensors
-    first = tensors.get('layers.0.ffn.layers.0.0.weight')
-    if first is None or first.ndim != 2:
-        raise ValueError(f'{path} ({found.name}) has no layers.0.ffn.layers.0.0.weight of two '
-                         'dimensions, which shows the width')
-    depth = len({name.split('.')[1] for name in tensors if name.startswith('layers.')})
-    heads = find_heads(found, (first.shape[1], depth), meta, num_heads, path).number
-    whole = found.name == OURS and f'{LAST}weight' in weights
-    return Source(path, weights, meta, Arch(first.shape[1], depth, heads, first.shape[0]), whole,
+    source = describe(weights, path, meta=meta, num_heads=num_heads, expert=expert)
+    whole = source.format.name == OURS and f'{LAST}weight' in source.weights
+    return Source(path, source.weights, meta, source.arch._replace(layer_scale=False), whole,
                   num_heads, expert)
 
 

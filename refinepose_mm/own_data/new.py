@@ -248,7 +248,7 @@ def _row(arch: str, source: Source | None) -> Row:
         raise ValueError(f'{source.path} has {source.arch}, --arch {arch} is {ARCHS[arch]}; leave '
                          '--arch out')
     row = nearest(source.arch.embed_dims, source.arch.num_layers)
-    return row._replace(arch=source.arch._asdict())
+    return row._replace(arch=source.arch.as_config())
 
 
 def _short(names: list[str]) -> str:

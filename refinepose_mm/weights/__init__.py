@@ -3,10 +3,16 @@
 ========================  =======================================================================
 module                    what it knows
 ========================  =======================================================================
+:mod:`.names`             what the parts of a ViT are called by others
 :mod:`.formats`           the formats, as tables, and what is refused
-:mod:`.heads`             how many attention heads a checkpoint has
 :mod:`.conversion`        the rules that make our tensors of theirs
+:mod:`.metadata`          what stands beside the weights and no shape shows
+:mod:`.heads`             how many attention heads a checkpoint has
+:mod:`.source`            a checkpoint's format and the arch of its encoder
 :mod:`.loading`           :class:`EncoderWeights`, :func:`load_encoder` and their report
+:mod:`.proof`             the source's own code beside ours
+:mod:`.pose_heads`        heads of whole ViTPoses
+:mod:`.output`            encoders, models for MMPose, folders for Hugging Face
 :mod:`.command`           `refinepose weights`
 ========================  =======================================================================
 

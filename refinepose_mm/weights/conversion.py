@@ -16,7 +16,7 @@ POS_EMBED = 'pos_embed'
 # Data sets of ViTPose++, in the order of its experts.
 EXPERTS = ('coco', 'aic', 'mpii', 'ap10k', 'apt36k', 'wholebody')
 CLASS_TOKENS = ('cls_token', 'dist_token', 'embeddings.cls_token', 'embeddings.distillation_token')
-REGISTERS = ('reg_token', 'register_tokens', 'embeddings.register_tokens')
+REGISTERS = ('reg_token', 'register_tokens', 'embeddings.register_tokens', 'storage_tokens')
 
 
 @dataclass
@@ -28,12 +28,14 @@ class Encoder:
         keys: Name -> the keys of the file that it was made of.
         left_out: Keys of the file that RefinePose has no use for.
         notes: What was done to the tensors.
+        grid: Height and width of the source's token grid, where the file shows it.
     """
 
     tensors: dict[str, Tensor]
     keys: dict[str, list[str]]
     left_out: list[str]
     notes: list[str] = field(default_factory=list)
+    grid: tuple[int, int] | None = None
 
     def join(self, name: str, parts: list[str]) -> None:
         """Put tensors into one along the first dimension."""
@@ -45,23 +47,29 @@ class Encoder:
         del self.tensors[name]
         self.left_out += self.keys.pop(name)
 
+    def fill(self, name: str, size: int | tuple[int, ...]) -> None:
+        """Zeros in the place of a tensor that the source computes without."""
+        like = next(iter(self.tensors.values()))
+        self.tensors[name], self.keys[name] = torch.zeros(size, dtype=like.dtype), []
+
     @property
     def num_layers(self) -> int:
         """Number of transformer blocks."""
         return len({name.split('.')[1] for name in self.tensors if name.startswith('layers.')})
 
 
-def convert(weights: dict[str, Tensor], found: Format, prefix: str, grid: tuple[int, int],
-            expert: str | None, source: str) -> Encoder:
+def convert(weights: dict[str, Tensor], found: Format, prefix: str, grid: tuple[int, int] | None,
+            expert: str | None, source: str, keep_layer_scale: bool = False) -> Encoder:
     """Bring the tensors of a checkpoint into the names and forms of our encoder.
 
     Args:
         weights: The checkpoint's tensors.
         found: Its format.
         prefix: What the encoder's keys begin with.
-        grid: Height and width of our token grid.
+        grid: Height and width of our token grid; None leaves positions on the source's.
         expert: Which data set's expert to take, for ViTPose++.
         source: How error messages call the checkpoint.
+        keep_layer_scale: Leave LayerScales as they are, for an encoder that has them.
 
     Raises:
         ValueError: If a rule of the format does not fit.
@@ -80,13 +88,20 @@ def convert(weights: dict[str, Tensor], found: Format, prefix: str, grid: tuple[
         is_half = value.dtype in (torch.float16, torch.bfloat16)
         encoder.tensors[name] = value.float() if is_half else value
         encoder.keys[name] = [key]
-    require_plain((key for keys in encoder.keys.values() for key in keys), source)
-    _join_queries_keys_values(encoder)
+    _join_queries_keys_values(encoder, found)
+    require_plain({key: name for name, keys in encoder.keys.items() for key in keys}, source)
     _choose_expert(encoder, expert, source)
-    _fold_layer_scale(encoder)
+    if not keep_layer_scale:
+        _fold_layer_scale(encoder)
+    stem = 'patch_embed.projection.'
+    if 'pre_norm.weight' in encoder.tensors and f'{stem}bias' not in encoder.tensors and (
+            f'{stem}weight' in encoder.tensors):  # CLIP's has no bias
+        encoder.fill(f'{stem}bias', len(encoder.tensors[f'{stem}weight']))
     if POS_EMBED in encoder.tensors:
         others = 1 if found.add_class_row else tokens
         _fit_pos_embed(encoder, grid, found.add_class_row, {others + registers, others, 0}, source)
+    elif found.rope and grid and 'ln1.weight' in encoder.tensors:
+        encoder.fill(POS_EMBED, (1, grid[0] * grid[1], len(encoder.tensors['ln1.weight'])))
     return encoder
 
 
@@ -96,12 +111,29 @@ def _rename(key: str, found: Format) -> str:
     return key
 
 
-def _join_queries_keys_values(encoder: Encoder) -> None:
-    for name in list(encoder.tensors):
-        if '.attn.q.' in name:
-            parts = [name.replace('.attn.q.', f'.attn.{letter}.') for letter in 'qkv']
-            if all(part in encoder.tensors for part in parts):
-                encoder.join(name.replace('.attn.q.', '.attn.qkv.'), parts)
+def _join_queries_keys_values(encoder: Encoder, found: Format) -> None:
+    """One tensor of the three projections; DINOv3's keys have no bias, or one that is masked."""
+    tensors = encoder.tensors
+    for name in list(tensors):
+        block, _, kind = name.rpartition('.attn.')
+        at = f'{block}.attn.'
+        if found.rope and kind == 'qkv.weight' and f'{at}qkv.bias' not in tensors:
+            width = len(tensors[name]) // 3
+            if f'{at}q_bias' in tensors and f'{at}v_bias' in tensors:  # timm's
+                encoder.fill(f'{at}k_bias', width)
+                encoder.join(f'{at}qkv.bias', [f'{at}{letter}_bias' for letter in 'qkv'])
+            else:
+                encoder.fill(f'{at}qkv.bias', 3 * width)
+        elif found.rope and kind == 'qkv.bias_mask' and f'{at}qkv.bias' in tensors and (
+                tensors[name].shape == tensors[f'{at}qkv.bias'].shape):
+            tensors[f'{at}qkv.bias'] = tensors[f'{at}qkv.bias'] * tensors.pop(name)
+            encoder.keys[f'{at}qkv.bias'] += encoder.keys.pop(name)
+        elif kind.startswith('q.'):
+            parts = [f'{at}{letter}.{kind[2:]}' for letter in 'qkv']
+            if found.rope and kind == 'q.bias' and parts[1] not in tensors:
+                encoder.fill(parts[1], len(tensors[name]))
+            if all(part in tensors for part in parts):
+                encoder.join(f'{at}qkv.{kind[2:]}', parts)
 
 
 def _choose_expert(encoder: Encoder, expert: str | None, source: str) -> None:
@@ -157,7 +189,7 @@ def _fold_layer_scale(encoder: Encoder) -> None:
                              'same function, but learning rate and weight decay act on products')
 
 
-def _fit_pos_embed(encoder: Encoder, grid: tuple[int, int], add_class_row: bool,
+def _fit_pos_embed(encoder: Encoder, grid: tuple[int, int] | None, add_class_row: bool,
                    counts: set[int], source: str) -> None:
     """Take the rows of other tokens out of a position embedding and bring it to our token grid.
 
@@ -177,17 +209,18 @@ def _fit_pos_embed(encoder: Encoder, grid: tuple[int, int], add_class_row: bool,
         if add_class_row:
             pos_embed = pos_embed + row
         encoder.notes.append(f'pos_embed: class row {"added" if add_class_row else "dropped"}')
-    if found != grid:
+    encoder.grid = found
+    if grid and found != grid:
         pos_embed = resize_pos_embed(pos_embed, found, grid)
         encoder.notes.append('pos_embed: {}x{} -> {}x{}'.format(*found, *grid))
     encoder.tensors[POS_EMBED] = pos_embed
 
 
-def _token_grid(tokens: int, ours: tuple[int, int]) -> tuple[int, int] | None:
+def _token_grid(tokens: int, ours: tuple[int, int] | None) -> tuple[int, int] | None:
     """Height and width of a token grid: ours, a square (MAE, timm) or 4:3 (people)."""
     if tokens < 1:
         return None
-    if tokens == ours[0] * ours[1]:
+    if ours and tokens == ours[0] * ours[1]:
         return ours
     side = math.isqrt(tokens)
     if side**2 == tokens:

@@ -58,6 +58,28 @@ def test_the_neck_of_vitpose_simple_is_exported_too(tmp_path):
     np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize('name', TARGETS)
+def test_an_encoder_with_parts_of_all_families_is_exported(name, tmp_path):
+    """DINOv3's rotary attention and LayerScale, CLIP's LayerNorm and quick-GELU."""
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    arch = dict(ARCH, eps=1e-5, activation='quick_gelu', layer_scale=True, pre_norm=True, rope=100.)
+    model = MODELS.build(vitpose(arch, SIZE)).eval()
+    for part, value in model.named_parameters():
+        if value.ndim > 1 or '.ls' in part:
+            torch.nn.init.normal_(value, std=.1)
+    target = TARGETS[name]
+    for package in target.packages:
+        pytest.importorskip(package, reason=f'{package} is not installed')
+    path = tmp_path / f'model{target.suffix}'
+    export(model, path, decode=False)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 3, *SIZE)).astype(np.float32)
+    heatmaps = load_exported(path, trust=True)(images)[0]
+    with torch.no_grad():
+        expected = InferenceNetwork(model)(torch.from_numpy(images)).numpy()
+    np.testing.assert_allclose(heatmaps, expected, atol=1e-4 * abs(expected).max())
+
+
 def written(name, model, tmp_path, decode):
     target = TARGETS[name]
     for package in target.packages:

@@ -14,12 +14,12 @@ SIZE = (64, 48)
 STEM, HEAD = dict(type='GradualEmbedding'), dict(type='FusionHead')
 
 
-def build(stem=STEM, head=HEAD):
+def build(stem=STEM, head=HEAD, arch=ARCH):
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(dict(
         type='TopdownPoseEstimator',
-        backbone=dict(type='ShortcutViT', arch=ARCH, img_size=SIZE, stem=stem),
+        backbone=dict(type='ShortcutViT', arch=arch, img_size=SIZE, stem=stem),
         head=dict(head, in_channels=32, out_channels=4)))
     model.init_weights()
     nn.init.normal_(model.head.final_layer.weight)
@@ -49,6 +49,24 @@ def test_outputs_are_the_same(stem, head, make):
         found = deployed(images, None, mode='tensor')
     height = expected.abs().max()  # a trained network's heatmaps are 1 high
     torch.testing.assert_close(found / height, expected / height, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize('family', [
+    dict(eps=1e-2), dict(activation='gelu_tanh'), dict(activation='quick_gelu'),
+    dict(layer_scale=True), dict(pre_norm=True), dict(rope=100.)])
+@torch.no_grad()
+def test_encoders_of_other_families_are_the_same(family):
+    model = build(arch=dict(ARCH, **family)).double().eval()
+    for name, value in model.backbone.named_parameters():
+        if '.ls' in name or 'pre_norm' in name:
+            nn.init.normal_(value)
+    images = torch.randn(2, 3, *SIZE, dtype=torch.double)
+    expected = model(images, None, mode='tensor')
+    torch.testing.assert_close(fold(model)(images, None, mode='tensor'), expected)
+    packed = deploy(model.float())
+    torch.testing.assert_close(packed(images.float(), None, mode='tensor') / expected.abs().max(),
+                               (expected / expected.abs().max()).float(), rtol=0, atol=1e-4)
+    assert not any('.ls' in name for name in packed.state_dict())
 
 
 def test_nothing_is_left_to_fold_and_the_model_stays_as_it_was():

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from refinepose_mm.models import ShortcutViT
-from refinepose_mm.models.shortcut_vit import ARCHS, resize_pos_embed
+from refinepose_mm.models.shortcut_vit import ARCHS, Arch, resize_pos_embed
+from refinepose_mm.models.vit_layers import ACTIVATIONS, rotate, rotations
 
 TINY = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 
@@ -12,6 +13,10 @@ def tiny_vit(**arguments):
     model = ShortcutViT(**arguments)
     model.init_weights()
     return model
+
+
+FAMILIES = [dict(eps=1e-2), dict(activation='gelu_tanh'), dict(activation='quick_gelu'),
+            dict(layer_scale=True), dict(pre_norm=True), dict(rope=100.)]
 
 
 @pytest.mark.parametrize('arch', ARCHS)
@@ -61,6 +66,53 @@ def test_checkpointing_changes_neither_output_nor_gradients():
         output.square().sum().backward()
     for (name, p), (_, q) in zip(plain.named_parameters(), recomputing.named_parameters()):
         torch.testing.assert_close(p.grad, q.grad, msg=name)
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_families_of_vits_train_and_differ(family):
+    """Every parameter gets a gradient, with and without recomputation, and the field matters."""
+    arch = dict(TINY, **family)
+    plain, recomputing = tiny_vit(arch=arch), tiny_vit(arch=arch, with_cp=True)
+    names = [name for name in plain.state_dict() if '.ls' in name or 'pre_norm' in name]
+    assert len(names) == {'layer_scale': 8, 'pre_norm': 2}.get(next(iter(family)), 0)
+    for name in names:
+        torch.nn.init.normal_(plain.get_parameter(name))
+    recomputing.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, 64, 48)
+    for model in (plain, recomputing):
+        model.train()(image).feature_map.square().sum().backward()
+    for (name, one), other in zip(plain.named_parameters(), recomputing.parameters()):
+        assert one.grad.abs().sum() > 0, name
+        assert torch.equal(one.grad, other.grad), name
+    default = tiny_vit()
+    default.load_state_dict({name: value for name, value in plain.state_dict().items()
+                             if name not in names})
+    one, other = (model.double().eval()(image.double()).feature_map for model in (plain, default))
+    assert (one - other).abs().max() > 1e-8
+    assert Arch(**arch).as_config() == arch and ARCHS['base'].as_config().keys() == TINY.keys()
+
+
+def test_activations_are_their_formulas():
+    x = torch.linspace(-4, 4, 99, dtype=torch.double)
+    cubed = x + .044715 * x**3
+    for name, expected in dict(
+            gelu=x * (1 + torch.erf(x / 2**.5)) / 2,
+            gelu_tanh=x * (1 + torch.tanh((2 / torch.pi)**.5 * cubed)) / 2,
+            quick_gelu=x / (1 + torch.exp(-1.702 * x))).items():
+        torch.testing.assert_close(ACTIVATIONS[name]()(x), expected)
+
+
+def test_rotary_products_depend_on_distances_alone():
+    """What rotary attention is for: tokens that are equally far apart see each other equally."""
+    turns = rotations((4, 3), 8, 100., like=torch.ones(1, dtype=torch.double))
+    query, key = torch.randn(2, 8, dtype=torch.double)
+    products = rotate(query.expand(1, 1, 12, 8), turns) @ rotate(
+        key.expand(1, 1, 12, 8), turns).transpose(-1, -2)
+    by_token = products[0, 0].reshape(4, 3, 4, 3)
+    torch.testing.assert_close(by_token[0, 0, 2, 1], by_token[1, 1, 3, 2])
+    torch.testing.assert_close(by_token[2, 2, 1, 0], by_token[3, 2, 2, 0])
+    assert (by_token[0, 0, 2, 1] - by_token[0, 0, 1, 2]).abs() > 1e-3
+    assert turns.shape == (2, 12, 8)
 
 
 def test_checkpointing_replays_drop_path():
@@ -133,7 +185,7 @@ def test_linear_layers_start_with_std_002():
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(arch='giant'), "unknown arch 'giant'; known: tiny, small, base, large, huge"),
-    (dict(arch=dict(embed_dims=32)), 'needs exactly embed_dims, num_layers'),
+    (dict(arch=dict(embed_dims=32)), 'needs embed_dims, num_layers'),
     (dict(arch=dict(TINY, num_heads=5)), '5 heads for 32 channels'),
     (dict(shortcut='on'), "identity, gated, none, got 'on'"),
     (dict(group_size=3), 'groups of 3 for 4 blocks'),

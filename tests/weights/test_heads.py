@@ -12,7 +12,7 @@ from refinepose_mm.cli import main
 from refinepose_mm.models.shortcut_vit import ARCHS
 from refinepose_mm.weights import EncoderWeights, load_encoder
 from refinepose_mm.weights.formats import FORMATS
-from refinepose_mm.weights.heads import heads_in
+from refinepose_mm.weights.metadata import facts_in
 
 # The width and depth of ViT-S decide, not the feed-forward network.
 SMALL = dict(embed_dims=384, num_layers=12, num_heads=12, feedforward_channels=32)
@@ -93,7 +93,7 @@ CONFIG = "default_scope = 'mmpose'\nmodel = dict(\n    backbone=dict({}), head=d
     (dict(config=dict(backbone_config=None)), None), (dict(config='model = 1'), None),
 ])
 def test_what_stands_in_the_file(meta, heads):
-    assert heads_in(meta) == heads
+    assert facts_in(meta).num_heads == heads
 
 
 def test_what_the_file_says_comes_first_and_nobody_is_contradicted():
@@ -130,10 +130,10 @@ def test_the_command_keeps_the_number_in_what_it_writes(tmp_path, capsys, suffix
     write_checkpoint(source, timm_names(arch=ARCHS['small']._asdict()), {})
     words = ['weights', str(source), '--arch', 'small', '--img-size', '128', '96']
     assert main([*words, '--output', str(output)]) == 2
-    assert 'has 6 attention heads (by the format), the backbone 12' in capsys.readouterr().err
+    assert 'does not fit --arch small: it has num_heads 6' in capsys.readouterr().err
     assert not output.exists()
     assert main([*words, '--output', str(output), '--num-heads', '6']) == 0
     weights, meta = open_checkpoint(output)
-    assert heads_in(meta) == 6
+    assert facts_in(meta).num_heads == 6
     six = ARCHS['small']._replace(num_heads=6)._asdict()
     assert load_encoder(refinepose(six), weights, 'file', meta=meta).heads == (6, 'by the file')

@@ -4,12 +4,14 @@ import functools
 
 import pytest
 import torch
+from conftest import ROOT
 from encoders import (
     ARCH,
     IMAGE_SIZE,
     PLAIN,
     hugging_face_names,
     mmpretrain_names,
+    reference,
     refinepose,
     timm_names,
 )
@@ -29,6 +31,7 @@ from refinepose_mm.models import ShortcutViT
 from refinepose_mm.models.shortcut_vit import resize_pos_embed
 from refinepose_mm.weights import EncoderWeights
 from refinepose_mm.weights.conversion import EXPERTS
+from refinepose_mm.weights.formats import FORMATS as FORMATS_KNOWN
 
 # Nobody knows the number of heads of so small encoders.
 load_encoder = functools.partial(package.load_encoder, num_heads=4)
@@ -181,6 +184,67 @@ def test_a_plain_vit_takes_the_patch_embedding_too(make):
                        mmpretrain_names()['patch_embed.projection.weight'])
 
 
+def sapiens_pretrained():
+    """0.3B and 0.6B: mmpretrain's names, a class token, 64x64 positions; without a prefix."""
+    return {**mmpretrain_names(pos_rows=1 + 64 * 64), 'cls_token': token()}
+
+
+def sapiens_pose():
+    """After pose estimation: no class token, 64x48 positions, a head with convolutions."""
+    return dict(state_dict={**mmpretrain_names('backbone.', pos_rows=64 * 48),
+                            'head.conv_layers.0.weight': torch.randn(32, 32, 1, 1)})
+
+
+@pytest.mark.parametrize('make, name, grid, padding, extra', [
+    (official_vitpose, 'official ViTPose', (8, 6), 2, 1),
+    (moco, 'MoCo-v3', (14, 14), 0, 1),
+    (dino, 'official MAE or timm ViT', (14, 14), 0, 1),
+    (ijepa, 'official MAE or timm ViT', (14, 14), 0, 0),
+    (official_mae, 'official MAE with decoder', (14, 14), 0, 1),
+    (sapiens_pretrained, 'MMPose MAE or mmpretrain ViT', (64, 64), 0, 1),
+    (sapiens_pose, 'MMPose ViTPose', (64, 48), 2, 0),
+], ids=lambda value: getattr(value, '__name__', None))
+@pytest.mark.parametrize('wrapper', ['', 'module.'])
+def test_formats_equal_an_independent_forward_pass(tmp_path, make, name, grid, padding, extra,
+                                                   wrapper):
+    """For sources that are in no package: a ViT written out, from the source's own positions."""
+    path = saved(tmp_path, make())
+    weights = {wrapper + key: value for key, value in read_checkpoint(path).items()}
+    size = (16 * grid[0], 16 * grid[1])
+    ours = ShortcutViT(ARCH, size, shortcut='none', stem=dict(
+        type='PatchEmbedding', padding=padding)).double().eval()
+    report = load_encoder(ours, weights, 'file')
+    assert report.format == name
+    rows = mmpretrain_names(pos_rows=extra + grid[0] * grid[1])
+    positions = rows['pos_embed']
+    rows['pos_embed'] = positions[:, extra:]
+    if name == 'official ViTPose':
+        rows['pos_embed'] = positions[:, 1:] + positions[:, :1]
+    images = torch.randn(1, 3, *size, dtype=torch.double)
+    with torch.no_grad():
+        expected = reference(rows, images, num_heads=4, padding=padding)
+        torch.testing.assert_close(ours(images).feature_map, expected, rtol=0, atol=1e-10)
+
+
+def test_the_documentation_says_of_each_format_how_it_was_proven():
+    rows = (ROOT / 'docs/weights.md').read_text(encoding='utf-8').splitlines()
+    proofs = {row.split(' | ')[0][2:]: row.split(' | ')[2] for row in rows
+              if row.startswith('| ') and row.count(' | ') == 2}
+    for found in FORMATS_KNOWN:
+        assert found.name in proofs
+        packages = dict(timm="timm's code", transformers="transformers' code",
+                        mmpretrain="mmpretrain's code")
+        assert found.package == '' or found.name.startswith(('MoCo', 'official MAE with')) or (
+            packages[found.package] in proofs[found.name])
+
+
+@pytest.mark.parametrize('width, depth', [(1024, 24), (1280, 32)])  # Sapiens 0.3B and 0.6B
+def test_sapiens_has_16_heads(width, depth):
+    for name in ('MMPose ViTPose', 'MMPose MAE or mmpretrain ViT'):
+        found, = (found for found in FORMATS_KNOWN if found.name == name)
+        assert found.heads[width, depth] == 16
+
+
 @pytest.mark.parametrize('prefix', ['module.', '_orig_mod.', 'module._orig_mod.'])
 def test_wrappers_of_training_are_taken_off(prefix):
     backbone = refinepose()
@@ -310,7 +374,7 @@ def test_a_refinepose_checkpoint_brings_its_stem(tmp_path):
     report = load_encoder(target, read_checkpoint(path), path)
     assert report.format == 'RefinePose'
     assert report.left_out == ['head.final_layer.bias'] and not report.fresh
-    assert str(report).endswith('the same function as the source, if its shortcuts are the same')
+    assert str(report).endswith("the source: yes, if its shortcuts are 'gated'")
     for name, value in source.state_dict().items():
         assert torch.equal(target.state_dict()[name], value), name
 
@@ -319,8 +383,7 @@ def test_gates_start_fresh_and_keep_the_pretrained_function():
     plain, gated = refinepose(**PLAIN), refinepose(stem=PLAIN['stem'], shortcut='gated')
     for backbone in (plain, gated):
         report = load_encoder(backbone, weights_of(mmpose_vitpose()), 'file')
-        assert str(report).endswith('the same function as the source, if it is a plain ViT with '
-                                    'GELU')
+        assert str(report).endswith('the same function as the source: yes')
     images = torch.randn(1, 3, *IMAGE_SIZE)
     torch.testing.assert_close(gated.eval()(images)[-1], plain.eval()(images)[-1])
 
@@ -328,11 +391,12 @@ def test_gates_start_fresh_and_keep_the_pretrained_function():
 def test_the_report_says_why_the_function_is_another():
     report = load_encoder(refinepose(), weights_of(timm_siglip()), 'file')
     for word in ('the stem is new', 'no shortcuts around groups', '14x14 -> 8x6',
-                 'GELU by tanh in SigLIP2'):
+                 'the same function as the source: no, because the stem is new; the source has'):
         assert word in str(report)
+    assert report.conditions == ['it was trained with gelu, of gelu or gelu_tanh']
     plain = load_encoder(refinepose(**PLAIN), weights_of(timm_vit()), 'file')
     assert 'pads by 2 pixels, the source by 0' in str(plain)
-    assert 'the same function' not in str(plain)
+    assert 'the same function as the source: no, because the patch embedding' in str(plain)
 
 
 def test_as_init_cfg_it_has_the_last_word(tmp_path):
@@ -473,9 +537,10 @@ def test_the_command_never_writes_over_what_it_reads(tmp_path, capsys):
 def test_bad_calls_of_the_command_end_in_one_line(tmp_path, capsys):
     _, path = tiny(tmp_path)
     for words, message in (
-            ([str(path)], 'does not fit this backbone'),
+            ([str(path), '--arch', 'base'], 'does not fit --arch base: it has embed_dims 128'),
             ([str(path), '--arch', 'tiny', '--num-heads', '0'], 'must be at least 1, got 0'),
-            ([str(path), '--arch', 'tiny', '--num-heads', '3'], 'num_heads must divide'),
+            ([str(path), '--arch', 'tiny', '--num-heads', '3'],
+             'has 4 attention heads, by the format; got num_heads=3'),
             ([str(tmp_path / 'none.pth')], 'not found'),
             (['https://[::1/x.pth'], 'no valid URL')):
         assert main(['weights', *words]) == 2

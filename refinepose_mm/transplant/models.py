@@ -1,0 +1,107 @@
+"""The source, and the RefinePose that learns from it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from ..recipes import refinepose, vitpose
+from ..weights.conversion import POS_EMBED, convert
+from ..weights.loading import load_source
+from ..weights.output import build_vitpose
+from ..weights.pose_heads import find_head, kind_of
+from ..weights.source import Source
+
+HEADS = ('keep', 'fusion')
+PATCH = 16
+
+
+class Seen(NamedTuple):
+    """What a model makes of images.
+
+    Attributes:
+        tokens: As the first block sees them, (B, N, D).
+        features: As the head sees them, (B, D, h, w).
+        heatmaps: (B, K, 4h, 4w).
+    """
+
+    tokens: Tensor
+    features: Tensor
+    heatmaps: Tensor
+
+
+def size_of(source: Source) -> tuple[int, int] | None:
+    """Height and width of the images that a ViTPose was trained with, by its positions."""
+    if not any(key.endswith((POS_EMBED, 'position_embeddings')) for key in source.weights):
+        return None
+    grid = convert(source.weights, source.format, source.prefix, None, source.expert,
+                   source.name).grid
+    return grid and (PATCH * grid[0], PATCH * grid[1])
+
+
+def build_source(source: Source, img_size: tuple[int, int]) -> nn.Module:
+    """The ViTPose, for inference only.
+
+    Raises:
+        ValueError: If it is no ViTPose.
+    """
+    model, _ = build_vitpose(source, img_size)
+    return model.requires_grad_(False)
+
+
+def build_target(source: Source, img_size: tuple[int, int], head: str,
+                 seed: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The RefinePose: the source's encoder behind a fresh stem, with gates that start at 0.
+
+    Args:
+        source: The ViTPose.
+        img_size: Of the images.
+        head: 'keep' the source's, or a fresh 'fusion' head.
+        seed: Of the fresh weights.
+
+    Returns:
+        The model and its config.
+    """
+    arch = source.arch._replace(layer_scale=False).as_config()
+    weights = find_head(source)
+    joints = len(weights['final_layer.weight'])
+    config = refinepose(arch, img_size, joints, shortcut='gated')
+    if head == 'keep':
+        old = vitpose(arch, img_size, joints, kind_of(weights))
+        config['head'] = old['head']
+        if 'neck' in old:
+            config['neck'] = old['neck']
+    torch.manual_seed(seed)
+    model = MODELS.build(config)
+    model.init_weights()
+    load_source(model.backbone, source)
+    if head == 'keep':
+        model.head.load_state_dict(weights, strict=False)  # build_source has looked at it
+    return model, config
+
+
+def learning(model: nn.Module, head: str) -> nn.Module:
+    """Freeze all but what learns, and return that: the stem, and a fresh head."""
+    model.requires_grad_(False).eval()
+    parts = nn.ModuleList([model.backbone.patch_embed, *([model.head] if head == 'fusion' else [])])
+    return parts.requires_grad_(True).train()
+
+
+def see(model: nn.Module, images: Tensor) -> Seen:
+    """Run a pose estimator on images (B, 3, H, W), 0 to 255, BGR."""
+    preprocessor, taken = model.data_preprocessor, []
+    if preprocessor._channel_conversion:
+        images = images.flip(1)
+    images = (images - preprocessor.mean) / preprocessor.std
+    hook = model.backbone.patch_embed.register_forward_hook(
+        lambda module, inputs, output: taken.append(output.feature_map))
+    try:
+        features = model.backbone(images)
+    finally:
+        hook.remove()
+    tokens = taken[0].flatten(2).transpose(1, 2) + model.backbone.pos_embed
+    heatmaps = model.head(model.neck(features) if model.with_neck else features)
+    return Seen(tokens, features.feature_map, heatmaps)
