@@ -80,14 +80,14 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     return content._replace(meta={**content.meta, **meta})
 
 
-def write_checkpoint(output: str | Path, tensors: dict[str, Tensor], meta: dict[str, int | str],
+def write_checkpoint(output: str | Path, tensors: dict[str, Tensor], meta: dict[str, Any],
                      inputs: Iterable[str | Path] = ()) -> None:
     """Write a checkpoint, complete or not at all; .safetensors if the name ends so, else .pth.
 
     Args:
         output: The file.
         tensors: The weights by name.
-        meta: Numbers and words to keep beside them; text in .safetensors.
+        meta: Numbers, words and tables to keep beside them; text in .safetensors.
         inputs: Files that the output must not be.
 
     Raises:

@@ -51,6 +51,7 @@ class Target(NamedTuple):
         convert: A network, traced with an example batch, in the format's own form.
         save: Writes that form and the text of its metadata to a path.
         load: Loads a file, to run in a precision.
+        relabel: Copies a file to a path, with another text of metadata.
         can_execute: Whether a file of this format can run code of its own when it is loaded.
         precisions: What its engine can compute in on this machine.
     """
@@ -61,6 +62,7 @@ class Target(NamedTuple):
     convert: Callable[[nn.Module, Tensor], Any]
     save: Callable[[Any, Path, str], None]
     load: Callable[[Path, str], Engine]
+    relabel: Callable[[Path, Path, str], None]
     can_execute: bool = False
     precisions: Callable[[], tuple[str, ...]] = lambda: ('f32', )
 
@@ -99,6 +101,10 @@ def _load_torch(path: Path, precision: str) -> Engine:
     return Engine(call, len(program.graph_signature.user_outputs), extra[KEY] or None)
 
 
+def _relabel_torch(path: Path, target: Path, metadata: str) -> None:
+    _save_torch(torch.export.load(path), target, metadata)
+
+
 def _convert_onnx(network: nn.Module, example: Tensor) -> torch.onnx.ONNXProgram:
     program = torch.onnx.export(
         network, (example, ), dynamo=True, opset_version=OPSET, input_names=[INPUT],
@@ -110,6 +116,15 @@ def _convert_onnx(network: nn.Module, example: Tensor) -> torch.onnx.ONNXProgram
 def _save_onnx(program: torch.onnx.ONNXProgram, path: Path, metadata: str) -> None:
     program.model.metadata_props[KEY] = metadata
     program.save(path, external_data=False)
+
+
+def _relabel_onnx(path: Path, target: Path, metadata: str) -> None:
+    require(('onnx', ))
+    import onnx
+    model = onnx.load(path)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(model, {**entries, KEY: metadata})
+    onnx.save(model, target)
 
 
 def _load_onnx(path: Path, precision: str) -> Engine:
@@ -136,6 +151,11 @@ def _save_openvino(model: openvino.Model, path: Path, metadata: str) -> None:
     openvino.save_model(model, path, compress_to_fp16=False)
 
 
+def _relabel_openvino(path: Path, target: Path, metadata: str) -> None:
+    import openvino
+    _save_openvino(openvino.Core().read_model(path), target, metadata)
+
+
 def _load_openvino(path: Path, precision: str) -> Engine:
     import openvino
     core = openvino.Core()
@@ -159,11 +179,12 @@ def openvino_metadata(model: openvino.Model) -> str | None:
 
 TARGETS = {
     'onnx': Target('.onnx', ('onnx', 'onnxscript'), ('onnxruntime', ), _convert_onnx, _save_onnx,
-                   _load_onnx),
+                   _load_onnx, _relabel_onnx),
     'openvino': Target('.xml', (), ('openvino', ), _convert_openvino, _save_openvino,
-                       _load_openvino, precisions=_precisions_of_openvino),
+                       _load_openvino, _relabel_openvino, precisions=_precisions_of_openvino),
     # torch loads it with pickle, evaluates its expressions and calls the functions that it names.
-    'torch-export': Target('.pt2', (), (), _trace, _save_torch, _load_torch, can_execute=True),
+    'torch-export': Target('.pt2', (), (), _trace, _save_torch, _load_torch,
+                           _relabel_torch, can_execute=True),
 }
 
 

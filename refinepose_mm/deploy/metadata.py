@@ -46,6 +46,10 @@ def describe(model: nn.Module, decode: bool = False) -> dict[str, Any]:
     decode           whether keypoints and scores come out instead of heatmaps
     keypoints        ``count``; ``names``, ``flip_pairs`` and ``skeleton``, the latter two as
                      pairs of indices
+    calibration      what the scores mean, see :mod:`~refinepose_mm.deploy.calibration`: for each of
+                     its ``joints``, knots of ``heights`` (scores of the file), the probability
+                     that the keypoint is ``right``, and its expected ``oks``; linear between
+                     knots; left out where the model has none
     certificate      how far the file is from the model, see
                      :func:`~refinepose_mm.deploy.export.export`
     ===============  ============================================================================
@@ -79,6 +83,9 @@ def describe(model: nn.Module, decode: bool = False) -> dict[str, Any]:
         joints = _joints(dataset)
         if len(joints['names']) == model.head.out_channels:  # test_cfg may choose some of them
             described['keypoints'].update(joints)
+    calibration = getattr(model, 'calibration', None)
+    if calibration is not None:
+        described['calibration'] = calibration.to_dict()
     return described
 
 

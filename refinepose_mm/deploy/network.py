@@ -12,8 +12,9 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from ..checkpoints import read_checkpoint, require_finite
+from ..checkpoints import open_checkpoint, require_finite
 from ..codecs import decode_udp
+from .calibration import KEY, from_text
 from .config import explained, load_config, metainfo_of, usable_device
 
 
@@ -80,7 +81,7 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     """Build the model of a config with the weights of a checkpoint, all of them.
 
     MMPose's functions take the model, too: it has ``cfg`` and, if the config names test data,
-    ``dataset_meta``.
+    ``dataset_meta``. Its ``calibration`` is that of the checkpoint, or None.
 
     Raises:
         FileNotFoundError: If config or checkpoint do not exist.
@@ -95,17 +96,21 @@ def load_model(config: str | Path | Config, checkpoint: str | Path,
     # MMPose's init_model takes COCO's names where it finds no training data.
     dataset = config.get('test_dataloader', {}).get('dataset')
     model.cfg, model.dataset_meta = config, dataset and metainfo_of(dataset)
+    if dataset and model.calibration is not None:
+        names = model.dataset_meta['keypoint_id2name']
+        model.calibration.require_joints(tuple(names[i] for i in range(len(names))), checkpoint)
     return model.to(device).eval()
 
 
 def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
-    """Load all weights of a model, and nothing else, from a checkpoint.
+    """Load all weights of a model, and its ``calibration`` (or None), from a checkpoint.
 
     Raises:
         FileNotFoundError: If the checkpoint does not exist.
         ValueError: If it is broken, not of this model, or not finite.
     """
-    weights = read_checkpoint(str(checkpoint))
+    weights, meta = open_checkpoint(str(checkpoint))
+    model.calibration = from_text(meta[KEY], checkpoint) if KEY in meta else None
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:  # torch lists every key

@@ -36,7 +36,8 @@ class Poses:
 
     Attributes:
         keypoints: (N, K, 2) as (x, y) in pixels of the image.
-        scores: (N, K), heights of the heatmaps' maxima.
+        scores: (N, K): of a calibrated model, the probability that each keypoint is right; of
+            another one, the heights of the heatmaps' maxima.
         names: Of the K keypoints.
         boxes: (N, 4) as (left, top, right, bottom) in pixels, in which the persons were looked
             for; None if unknown.
@@ -44,6 +45,7 @@ class Poses:
         identities: (N,), integers from 1, the same for a person in all frames of a video; None
             for photos.
         heatmaps: If they were asked for.
+        expected_oks: (N,), of a calibrated model.
     """
 
     keypoints: np.ndarray
@@ -53,19 +55,19 @@ class Poses:
     box_scores: np.ndarray | None = None
     identities: np.ndarray | None = None
     heatmaps: Heatmaps | None = None
+    expected_oks: np.ndarray | None = None
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return iter((self.keypoints, self.scores))
 
     def person_scores(self) -> np.ndarray:
-        """Scores (N,) as MMPose's CocoMetric ranks persons.
+        """Scores (N,) that rank persons.
 
-        The mean of a person's keypoint scores above 0.2, 0 if none is, times the score of the
-        box where that is known.
+        The expected OKS of a calibrated model; of another one, as MMPose's CocoMetric has it, the
+        mean of a person's keypoint scores above 0.2, 0 if none is. Times the score of the box
+        where that is known.
         """
-        counted = self.scores > LOWEST_SCORE
-        sums = (self.scores * counted).sum(1)
-        means = sums / np.maximum(counted.sum(1), 1)
+        means = mean_of_high(self.scores) if self.expected_oks is None else self.expected_oks
         return means if self.box_scores is None else means * self.box_scores
 
     def to_dict(self) -> dict[str, list[dict[str, Any]]]:
@@ -101,6 +103,12 @@ class Poses:
             raise ImportError('to_pandas needs pandas, which is not installed: pip install pandas'
                               ) from None
         return pandas.DataFrame(keypoint_rows(self.to_dict()['persons']), columns=list(COLUMNS))
+
+
+def mean_of_high(scores: np.ndarray) -> np.ndarray:
+    """The mean (N,) of scores (N, K) above 0.2, 0 if none is."""
+    counted = scores > LOWEST_SCORE
+    return (scores * counted).sum(1) / np.maximum(counted.sum(1), 1)
 
 
 COLUMNS = ('person', 'identity', 'keypoint', 'x', 'y', 'score', 'person_score', 'left', 'top',

@@ -20,7 +20,7 @@ from ..bundled import DEMO, config_and_weights
 from ..files import refuse_inputs, require_folder
 from .boxes import compare_names, read_boxes
 from .media import DRAWINGS, Painter, Photos, Video, open_source
-from .predictor import BatchPredictor, Scene
+from .predictor import BatchPredictor, Scene, usual_threshold
 from .results import LINES, PREDICTIONS, Results, result_files
 from .tables import FORMATS, Joints
 from .video import Frame
@@ -135,8 +135,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='take the photos of all folders in SOURCE; drawings are in the same '
                         'folders')
     parser.add_argument('--batch-size', type=int, default=32, help='most persons at a time')
-    parser.add_argument('--threshold', type=float, default=.3,
-                        help='draw keypoints with at least this score; default: %(default)s')
+    parser.add_argument('--threshold', type=float,
+                        help='draw keypoints with at least this score; default: 0.5 for the '
+                        'probabilities of a calibrated model, 0.3 for heights of maxima')
+    parser.add_argument('--raw-scores', action='store_true',
+                        help='heights of maxima as scores, even if the model is calibrated')
     parser.add_argument('--device', default='cpu', help='for a checkpoint, such as cuda:0')
     parser.add_argument('--trust', action='store_true',
                         help='load a .pt2 file, which can execute code of its own')
@@ -199,7 +202,7 @@ def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[P
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
     config, weights, path = _grammar(args)
-    if not math.isfinite(args.threshold):
+    if args.threshold is not None and not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
     problems = Problems(args.strict)
     source, boxes = open_source(path, args.recursive), read_boxes(args.boxes, problems.add)
@@ -214,8 +217,9 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
                          f'such as {next(iter(boxes), "none")}')
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
-                               trust=args.trust)
-    results = predict(predictor, source, boxes, args.output, args.threshold, problems,
+                               trust=args.trust, raw_scores=args.raw_scores)
+    threshold = usual_threshold(predictor) if args.threshold is None else args.threshold
+    results = predict(predictor, source, boxes, args.output, threshold, problems,
                       draw=args.draw, formats=args.formats)
     if not results.images:
         raise ValueError(f'nothing of {path} could be read')

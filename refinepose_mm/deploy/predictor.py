@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..bundled import config_and_weights
 from ..engine.data_checks import num_keypoints
+from .calibration import Calibration, from_dict
 from .config import (
     DECODER,
     TEST_DATA,
@@ -78,6 +79,11 @@ class BatchPredictor:
             exported with ``--decode``. Default: what the config says, where it is possible.
         device: Where a checkpoint runs. Exported files run on the CPU.
         trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
+        raw_scores: Give heights of maxima as scores even if the weights are calibrated (see
+            :mod:`~refinepose_mm.deploy.calibration`).
+
+    Attributes:
+        calibration: What makes probabilities of heights; None where scores are heights.
 
     Raises:
         FileNotFoundError: If config or weights do not exist.
@@ -88,7 +94,7 @@ class BatchPredictor:
 
     def __init__(self, config: str | Path, weights: str | Path | None = None,
                  batch_size: int = 32, flip_test: bool | None = None, device: str = 'cpu',
-                 trust: bool = False):
+                 trust: bool = False, raw_scores: bool = False):
         config, weights = config_and_weights(config, weights)
         config = load_config(config, DECODER, f'{TEST_DATA}.pipeline')
         require_file(weights)
@@ -98,11 +104,15 @@ class BatchPredictor:
         with explained(f'{config.filename or "the config"} cannot be used'):
             self._read(config)
         if is_exported(weights):
-            self.device, self.engine = torch.device('cpu'), _exported_engine(
-                config, weights, trust)
+            self.device = torch.device('cpu')
+            self.engine, self.calibration = _exported_engine(config, weights, trust)
         else:
             self.device = usable_device(device)
-            self.engine = _checkpoint_engine(config, weights, device)
+            self.engine, self.calibration = _checkpoint_engine(config, weights, device)
+        if self.calibration is not None:
+            self.calibration.require_joints(self.names, weights)
+        if raw_scores:
+            self.calibration = None
         width, height = self.codec.input_size
         outputs = self.engine(torch.zeros(1, 3, height, width, device=self.device))
         self.gives_heatmaps = len(outputs) == 1
@@ -212,6 +222,9 @@ class BatchPredictor:
         if done.found:
             poses.keypoints, poses.scores, *maps = map(np.stack, zip(*done.found))
             poses.heatmaps = Heatmaps(*maps) if maps else None
+        if self.calibration is not None:
+            poses.expected_oks = self.calibration.expected_oks(poses.scores)
+            poses.scores = self.calibration.probabilities(poses.scores)
         return poses
 
     @property
@@ -275,22 +288,27 @@ def crop_steps(dataset: dict) -> list[dict]:
     return steps
 
 
-def _checkpoint_engine(config: Config, weights: str | Path, device: str) -> Engine:
+def _checkpoint_engine(config: Config, weights: str | Path,
+                       device: str) -> tuple[Engine, Calibration | None]:
     """A checkpoint behind the same call as an exported file that outputs heatmaps."""
-    network = InferenceNetwork(deploy(load_model(config, weights, device)))
+    model = load_model(config, weights, device)
+    network = InferenceNetwork(deploy(model))
 
     @torch.no_grad()
     def engine(images: Tensor) -> list[Tensor]:
         return [network(images)]
 
-    return engine
+    return engine, model.calibration
 
 
-def _exported_engine(config: Config, weights: str | Path, trust: bool) -> Engine:
+def _exported_engine(config: Config, weights: str | Path,
+                     trust: bool) -> tuple[Engine, Calibration | None]:
     """An exported file from tensors to tensors."""
     call = load_exported(weights, trust=trust)
     require_fit(call.metadata, config, weights)
-    return lambda images: [torch.from_numpy(output) for output in call(images.numpy())]
+    calibration = (call.metadata or {}).get('calibration')
+    return (lambda images: [torch.from_numpy(output) for output in call(images.numpy())],
+            calibration and from_dict(calibration, weights))
 
 
 def _check(scene: Scene) -> np.ndarray:
@@ -316,3 +334,8 @@ def _check(scene: Scene) -> np.ndarray:
         raise ValueError(f'{where}box_scores must be ({len(boxes)},), got '
                          f'{np.shape(scene.box_scores)}')
     return boxes
+
+
+def usual_threshold(predictor: BatchPredictor) -> float:
+    """From which score a keypoint is shown: as likely right as wrong, or the usual height."""
+    return .3 if predictor.calibration is None else .5

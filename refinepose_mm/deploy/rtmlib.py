@@ -79,6 +79,8 @@ def redescribe(metadata: dict[str, Any]) -> dict[str, Any]:
     if padding != PADDING:
         raise ValueError(f'rtmlib crops persons with a padding of {PADDING}, the config with '
                          f'{padding}')
+    # No calibration: rtmlib asks for none, and maxima of interpolated maps are lower.
+    kept = {name: value for name, value in metadata.items() if name != 'calibration'}
     return dict(
-        metadata, interface='rtmlib', crop=dict(padding=PADDING, udp=False),
+        kept, interface='rtmlib', crop=dict(padding=PADDING, udp=False),
         normalization=dict(mean=list(MEAN), std=list(STD), channels='BGR', inside=False))
