@@ -15,6 +15,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .downloads import local_file
+from .engine.plain import is_dense
 from .files import replacing
 
 # Of checkpoints that hold more than the weights; the last two are what DINO and I-JEPA evaluate.
@@ -137,20 +138,10 @@ def _read_pickle(path: Path) -> Checkpoint:
             content = content[wrapper]
             break
     if not isinstance(content, dict) or not all(
-            isinstance(name, str) and _is_plain(value) for name, value in content.items()):
+            isinstance(name, str) and is_dense(value) for name, value in content.items()):
         raise ValueError(f'{path} holds no table of tensors, nor one under '
                          f'{" or ".join(map(repr, WRAPPERS))}')
     return Checkpoint(dict(content), dict(meta) if isinstance(meta, dict) else {})
-
-
-def _is_plain(value: object) -> bool:
-    """Whether it is a tensor on the CPU, not sparse or quantised, with a place for each number.
-
-    Without the last, a file of a few bytes could ask for any amount of memory.
-    """
-    return (isinstance(value, Tensor) and value.device.type == 'cpu'
-            and value.layout == torch.strided and not value.is_quantized
-            and value.numel() * value.element_size() <= value.untyped_storage().nbytes())
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

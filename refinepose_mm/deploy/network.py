@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import read_checkpoint, require_finite
 from ..codecs import decode_udp
+from ..engine.fitting import compare_weights, unwrapped
 from .config import explained, load_config, metainfo_of, usable_device
 
 
@@ -105,11 +106,9 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
         FileNotFoundError: If the checkpoint does not exist.
         ValueError: If it is broken, not of this model, or not finite.
     """
-    weights = read_checkpoint(str(checkpoint))
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:  # torch lists every key
-        lines = str(error).splitlines()
-        raise ValueError(f'{checkpoint} is not of this config: ' + ' '.join(
-            line.strip()[:200] for line in lines[1:3])) from None
+    weights = unwrapped(read_checkpoint(str(checkpoint)))
+    _, problems = compare_weights(model, weights)
+    if problems:
+        raise ValueError(f'{checkpoint} is not of this config: {problems}')
     require_finite(weights, str(checkpoint))
+    model.load_state_dict(weights)
