@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from .downloads import local_file
+from .engine.plain import is_dense
 from .files import replacing
 from .hub import SCHEME, hub_path
 
@@ -141,7 +142,7 @@ def _read_pickle(path: Path) -> Checkpoint:
             content = content[wrapper]
             break
     if not isinstance(content, dict) or not all(
-            isinstance(name, str) and _is_plain(value) for name, value in content.items()):
+            isinstance(name, str) and is_dense(value) for name, value in content.items()):
         raise ValueError(f'{path} holds no table of tensors, nor one under '
                          f'{" or ".join(map(repr, WRAPPERS))}')
     tensors = OrderedDict(content)
@@ -160,16 +161,6 @@ def _versions(content: dict) -> dict[str, dict[str, int]]:
             for name, entry in (kept.items() if isinstance(kept, dict) else ())
             if isinstance(name, str) and isinstance(entry, dict)
             and isinstance(entry.get('version'), int)}
-
-
-def _is_plain(value: object) -> bool:
-    """Whether it is a tensor on the CPU, not sparse or quantised, with a place for each number.
-
-    Without the last, a file of a few bytes could ask for any amount of memory.
-    """
-    return (isinstance(value, Tensor) and value.device.type == 'cpu'
-            and value.layout == torch.strided and not value.is_quantized
-            and value.numel() * value.element_size() <= value.untyped_storage().nbytes())
 
 
 def _read_safetensors(path: Path) -> Checkpoint:

@@ -13,8 +13,9 @@ import sys
 import types
 
 import torch
-from PIL import Image
 from torch import Tensor
+
+from .pillow import open_photo
 
 OLDEST_TORCH = '2.6'
 EXIF_ORIENTATION, SIDEWAYS = 274, (5, 6, 7, 8)
@@ -149,7 +150,7 @@ class UprightImage:
     @staticmethod
     def open(path: str) -> types.SimpleNamespace:
         """The size (w, h) of a photo as it is loaded: turned where its EXIF mark says so."""
-        with Image.open(path) as image:
+        with open_photo(path) as image:
             size, mark = image.size, image.getexif().get(EXIF_ORIENTATION, 1)
         return types.SimpleNamespace(size=size[::-1] if mark in SIDEWAYS else size)
 
@@ -157,8 +158,8 @@ class UprightImage:
 def repair_whole_images(inference: types.ModuleType) -> None:
     """Let ``inference_topdown(model, photo, None)`` take its box from the upright photo.
 
-    MMPose reads the size before the EXIF rotation, and the pixels after it. No upstream issue is
-    known to us.
+    MMPose reads the size before the EXIF rotation, and the pixels after it; it asks Pillow, which
+    refuses more than 179 megapixels. No upstream issue is known to us.
 
     Args:
         inference: ``mmpose.apis.inference``.

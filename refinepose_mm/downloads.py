@@ -20,6 +20,7 @@ from .files import replacing
 
 TIMEOUT = 30  # seconds without an answer
 CHUNK = 1 << 20  # bytes
+LONGEST = 100  # characters of a file's name that its cached name keeps; systems take 255 in all
 # torch.hub's and OpenMMLab's names end in the first digits of the file's SHA-256, OpenMMLab's also
 # in a date. Digits that are a date themselves are no hash.
 HASH_IN_NAME = re.compile(r'-(?!(?:19|20)\d{6}[._])([0-9a-f]{8,64})(?:_\d{8})?\.\w+$')
@@ -75,7 +76,7 @@ def local_file(source: str | Path) -> Path:
         raise ValueError(f'{source}: expected a path or a URL with https, got {scheme}')
     known = _parse(source)
     digest = hashlib.sha256(source.encode()).hexdigest()[:16]
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / f'{digest}-{known.name}'
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / f'{digest}-{known.name[-LONGEST:]}'
     if not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,6 +108,9 @@ def _parse(source: str) -> Source:
         raise ValueError(f'{source} is no valid URL: {error}') from None
     if not host or not name:
         raise ValueError(f'{source} names no file of a server')
+    if '@' in parts.netloc:  # urllib takes them for a part of the host; logs would keep them
+        raise ValueError(f'a URL of {host} has a user name or password; download the file yourself '
+                         'and give its path')
     sha256 = re.fullmatch(r'sha256=([0-9a-f]{64})', parts.fragment.lower())
     if parts.fragment and not sha256:
         raise ValueError(f'{source}: expected a fragment #sha256=<64 digits>, '

@@ -158,6 +158,11 @@ def test_a_date_or_a_number_is_no_hash(server, name):
     assert local_file(server.url(name)).read_bytes() == CONTENT
 
 
+def test_a_long_name_is_shortened(server):
+    path = local_file(server.url('n' * 300 + '.pth'))
+    assert path.read_bytes() == CONTENT and path.suffix == '.pth'
+
+
 def test_a_length_is_not_needed_where_the_hash_is_known(server):
     server.respond = lambda request: send(request, length=None)
     url = server.url(f'encoder.pth#sha256={SHA256}')
@@ -182,6 +187,7 @@ def test_redirects_between_safe_addresses_are_followed(server):
     ('https:///encoder.pth', 'names no file'),
     ('https://[::1/encoder.pth', 'no valid URL'),
     ('https://example.org:port/encoder.pth', 'no valid URL'),
+    ('https://me:secret@example.org/encoder.pth', '^a URL of example.org has a user name'),
     ('s3://bucket/encoder.pth', 'expected a path or a URL with https, got s3'),
 ])
 def test_urls_that_are_refused(cache, url, reason):

@@ -9,8 +9,8 @@ from conftest import ROOT
 
 PACKAGE = ROOT / 'refinepose_mm'
 # From the ground up; a room may import from those before it, and within itself without circles.
-LAYERS = ['version', 'bundled', 'files', 'pickles', 'coco', 'compat', 'ops', 'engine', 'models',
-          'codecs', 'datasets', 'downloads', 'hub', 'checkpoints', 'recipes', 'weights',
+LAYERS = ['version', 'bundled', 'files', 'pillow', 'pickles', 'coco', 'compat', 'ops', 'engine',
+          'models', 'codecs', 'datasets', 'downloads', 'hub', 'checkpoints', 'recipes', 'weights',
           'complexity', 'startup', 'hook', 'doctor', 'run', 'deploy', 'transplant', 'own_data',
           'demo', 'train', 'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import threading
 from pathlib import Path
 
 import cv2
@@ -12,13 +11,13 @@ import numpy as np
 from mmengine.fileio import exists, get
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..pillow import open_photo
+
 MAX_PIXELS = 2**30  # OpenCV's limit, and so MMPose's: 3 GiB once decoded
 MAX_PIXELS_VARIABLE = 'REFINEPOSE_MAX_PIXELS'
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 ORIENTATION = 274  # a tag of EXIF
 END_OF_JPEG = b'\xff\xd9'
-
-_LOCK = threading.Lock()
 
 
 def read_image(path: str | Path, backend_args: dict | None = None) -> np.ndarray:
@@ -97,15 +96,8 @@ def _by_opencv(content: bytes, flags: int) -> np.ndarray:
 
 
 def _open(content: bytes) -> Image.Image:
-    """Read the header; photos above Pillow's own limit are judged by ours."""
+    """Read the header."""
     try:
-        return Image.open(io.BytesIO(content))
+        return open_photo(io.BytesIO(content))
     except UnidentifiedImageError:
         raise OSError('its format is unknown, or its header is damaged') from None
-    except Image.DecompressionBombError:
-        with _LOCK:  # the limit is a global of Pillow's
-            before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                return Image.open(io.BytesIO(content))
-            finally:
-                Image.MAX_IMAGE_PIXELS = before

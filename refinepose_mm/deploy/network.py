@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import open_checkpoint, require_finite
 from ..codecs import decode_udp
+from ..engine.fitting import compare_weights, kinds_that_differ, unwrapped
 from .calibration import KEY, from_text
 from .config import explained, load_config, metainfo_of, usable_device
 
@@ -110,11 +111,13 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> None:
         ValueError: If it is broken, not of this model, or not finite.
     """
     weights, meta = open_checkpoint(str(checkpoint))
-    model.calibration = from_text(meta[KEY], checkpoint) if KEY in meta else None
+    weights = unwrapped(weights)
     try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:  # torch lists every key
-        lines = str(error).splitlines()
-        raise ValueError(f'{checkpoint} is not of this config: ' + ' '.join(
-            line.strip()[:200] for line in lines[1:3])) from None
+        model.load_state_dict(weights)  # modules of MMPose rename the weights of MMPose 0.x
+        problems = kinds_that_differ(model, weights)
+    except RuntimeError:  # torch lists every key
+        problems = compare_weights(model, weights)[1]
+    if problems:
+        raise ValueError(f'{checkpoint} is not of this config: {problems}')
+    model.calibration = from_text(meta[KEY], checkpoint) if KEY in meta else None
     require_finite(weights, str(checkpoint))

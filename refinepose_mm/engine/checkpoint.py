@@ -25,7 +25,7 @@ from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 from ..files import replacing
-from .plain import non_finite, to_histories, to_plain
+from .plain import non_finite, require_dense, to_histories, to_plain
 from .resume import newest_complete, read, require_intact, require_resumable
 
 
@@ -107,6 +107,7 @@ class AtomicCheckpointHook(CheckpointHook):
         Raises:
             ValueError: If the run is to resume from a file that holds weights alone.
         """
+        require_dense(checkpoint, str(runner._load_from))
         if runner._resume:
             require_resumable(checkpoint, str(runner._load_from))
         meta, hub = checkpoint.get('meta') or {}, checkpoint.get('message_hub') or {}
@@ -236,6 +237,8 @@ class AtomicCheckpointHook(CheckpointHook):
                 path = folder / PureWindowsPath(str(value)).name
                 known = own and path.name.startswith('best_') and path.is_file()
                 hub.update_info(key, str(path) if known else None)
+            elif key.startswith('best_score') and not isinstance(value, (int, float)):
+                hub.update_info(key, None)
         if 'keep_ckpt_ids' in hub.runtime_info:
             steps = hub.get_info('keep_ckpt_ids') if own else []
             hub.update_info('keep_ckpt_ids', [step for step in steps if type(step) is int])

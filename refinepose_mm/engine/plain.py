@@ -7,6 +7,7 @@ MMEngine also pickles HistoryBuffers, numpy values and functions, which torch re
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from pathlib import PurePath
 from typing import Any
 
@@ -67,12 +68,63 @@ def to_plain(value: object, name: str, left_out: list[str]) -> object:
 
 
 def to_histories(scalars: dict) -> dict:
-    """MMEngine's ``log_scalars`` with HistoryBuffers again; other values stay."""
-    return {
-        name: HistoryBuffer(value['log_history'].cpu().numpy(),
-                            value['count_history'].cpu().numpy(), value['max_length'])
-        if isinstance(value, dict) and value.keys() == HISTORY_KEYS else value
-        for name, value in scalars.items()}
+    """MMEngine's ``log_scalars`` with HistoryBuffers again; what is none is left out."""
+    histories = {}
+    for name, value in scalars.items():
+        if isinstance(value, dict) and value.keys() == HISTORY_KEYS:
+            numbers, counts, length = (value[key] for key in (
+                'log_history', 'count_history', 'max_length'))
+            if (isinstance(numbers, Tensor) and isinstance(counts, Tensor)
+                    and numbers.ndim == 1 and numbers.shape == counts.shape
+                    and type(length) is int):
+                histories[name] = HistoryBuffer(numbers.numpy(), counts.numpy(), length)
+        elif isinstance(value, HistoryBuffer):
+            histories[name] = value
+    return histories
+
+
+def is_dense(value: object) -> bool:
+    """Whether it is a tensor on the CPU, not sparse or quantised, with a place for each number.
+
+    Without the last, a file of a few bytes could ask for any amount of memory.
+    """
+    return (isinstance(value, Tensor) and value.device.type == 'cpu'
+            and value.layout == torch.strided and not value.is_quantized
+            and value.numel() * value.element_size() <= value.untyped_storage().nbytes())
+
+
+def require_dense(value: object, source: str) -> None:
+    """Check that all tensors in a tree of dicts and sequences are dense.
+
+    Raises:
+        ValueError: If one is not; names it.
+    """
+    for name, tensor in _tensors(value):
+        if not is_dense(tensor):
+            raise ValueError(f'{source} holds {name}, which is sparse, quantised, repeated or not '
+                             'on the CPU')
+
+
+def require_weights(weights: object, source: str) -> None:
+    """Check that it is a table of dense tensors by name.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not isinstance(weights, dict) or not all(
+            isinstance(name, str) and is_dense(value) for name, value in weights.items()):
+        raise ValueError(f'{source} holds no table of tensors')
+
+
+def _tensors(value: object, name: str = '') -> Iterator[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _tensors(item, f'{name}.{key}'.lstrip('.'))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _tensors(item, f'{name}.{index}')
 
 
 def non_finite(state_dict: dict[str, Tensor]) -> list[str]:

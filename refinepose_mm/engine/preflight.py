@@ -11,7 +11,6 @@ import difflib
 import functools
 import inspect
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
@@ -23,7 +22,6 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
-from torch import Tensor, nn
 
 from .annotations import read_annotations
 from .data_checks import (
@@ -35,7 +33,8 @@ from .data_checks import (
     parts,
     pipeline_problems,
 )
-from .plain import non_finite
+from .fitting import compare_weights
+from .plain import non_finite, require_weights
 from .resume import read
 
 MODES = ('train', 'val', 'test')
@@ -77,7 +76,9 @@ class PreflightHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the checkpoint with the model by names and shapes, and look for NaN."""
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        weights = checkpoint.get('state_dict', checkpoint)
+        weights = checkpoint.get('state_dict', checkpoint) if isinstance(
+            checkpoint, dict) else None
+        require_weights(weights, str(runner._load_from))
         broken = non_finite(weights)
         if broken:
             raise ValueError(f'{runner._load_from} has {len(broken)} tensors that are not finite '
@@ -85,8 +86,7 @@ class PreflightHook(Hook):
         fitting, problems = compare_weights(model, weights)
         if not problems:
             return
-        message = (f'{runner._load_from} is not of this config: {fitting} of '
-                   f'{len(model.state_dict())} tensors of the model fit; {"; ".join(problems)}')
+        message = f'{runner._load_from} is not of this config: {problems}'
         if self.mode in ('val', 'test') or runner._resume or not fitting:
             raise ValueError(message)
         runner.logger.warning(message)
@@ -231,23 +231,3 @@ def loader_problems(loader: dict, where: str) -> list[str]:
     return [f'{where}.{key}={loader[key]} needs num_workers of at least 1, got 0; set it to {off}'
             for key, off in (('persistent_workers', False), ('prefetch_factor', None))
             if loader.get(key)]
-
-
-def compare_weights(model: nn.Module, weights: dict[str, Tensor]) -> tuple[int, list[str]]:
-    """How a checkpoint fits a model.
-
-    Returns:
-        Number of the model's tensors that fit, and what does not fit: counts with first names.
-    """
-    weights = {re.sub('^module[.]', '', name): value for name, value in weights.items()}
-    target = model.state_dict()
-    groups = {
-        'missing': [name for name in target if name not in weights],
-        'unknown': [name for name in weights if name not in target],
-        'of another shape': [
-            f'{name} {tuple(weights[name].shape)} in place of {tuple(value.shape)}'
-            for name, value in target.items()
-            if name in weights and weights[name].shape != value.shape]}
-    fitting = len(target) - len(groups['missing']) - len(groups['of another shape'])
-    return fitting, [f'{len(names)} {kind}: {", ".join(names[:3])}{", ..." if names[3:] else ""}'
-                     for kind, names in groups.items() if names]

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import torch
 
-from .plain import non_finite
+from .plain import non_finite, require_dense, require_weights
 
 RESUMABLE = ('meta', 'state_dict', 'message_hub')
+# What else MMEngine resumes from, where it is there; several optimizers come as a dict.
+KINDS = {'optimizer': dict, 'param_schedulers': (list, dict)}
+MAX_COUNT = 2**53  # of epochs or iterations
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ def read(path: Path) -> dict:
         checkpoint = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
     except Exception as error:  # a broken file raises nearly anything
         raise ValueError(f'{path.name} cannot be read ({_reason(error)})') from error
+    require_dense(checkpoint, path.name)  # nothing asks for more memory than the file has
     require_resumable(checkpoint, path.name)
     return checkpoint
 
@@ -105,8 +109,18 @@ def require_resumable(checkpoint: object, name: str) -> None:
     if missing:
         raise ValueError(f'{name} has no {", ".join(missing)} to resume from')
     for key in ('epoch', 'iter'):
-        if type(parts['meta'].get(key)) is not int:
+        value = parts['meta'].get(key)
+        if type(value) is not int or not 0 <= value < MAX_COUNT:
             raise ValueError(f'{name} has no number for meta.{key} to resume from')
+    require_weights(parts['state_dict'], name)
+    wrong = [key for key, kind in KINDS.items()
+             if parts.get(key) is not None and not isinstance(parts[key], kind)]
+    wrong += [f'message_hub.{key}' for key in ('log_scalars', 'runtime_info', 'resumed_keys')
+              if not isinstance(parts['message_hub'].get(key, {}), dict)]
+    if not isinstance(parts['meta'].get('seed'), (int, type(None))):
+        wrong.append('meta.seed')
+    if wrong:
+        raise ValueError(f'{name} has something else in the place of {", ".join(wrong)}')
 
 
 def require_intact(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from ..files import named_if_full, require_folder
 from ..models.shortcut_vit import ARCHS
 from ..weights.conversion import EXPERTS
 from . import project
@@ -78,11 +80,11 @@ def run(args: argparse.Namespace) -> int:
     output = Path(args.output)
     if output.exists():
         raise FileExistsError(f'{output} exists; name a new folder')
-    if not output.resolve().parent.is_dir():
-        raise FileNotFoundError(f'folder {output.resolve().parent} of output {output.name} not '
-                                'found')
-    if args.budget is not None and not args.budget > 0:
+    require_folder(output)
+    if args.budget is not None and not 0 < args.budget < math.inf:
         raise ValueError(f'--budget must be above 0 minutes, got {args.budget:g}')
+    if args.split is not None and not 0 < args.split < 1:
+        raise ValueError(f'--split must be a share between 0 and 1, got {args.split:g}')
     data = learnable(read_data(args.source))
     photos = find_folder(data, args.images)
     if args.val:
@@ -97,8 +99,8 @@ def run(args: argparse.Namespace) -> int:
         parts = [(data, photos, ~held_out), (data, photos, held_out)]
     source = open_source(args.weights, args.num_heads, args.expert) if args.weights else None
     row = _row(args.arch, source)
-    with tempfile.TemporaryDirectory(prefix=f'.{output.name}.',
-                                     dir=output.resolve().parent) as parent:
+    with named_if_full(output), tempfile.TemporaryDirectory(
+            prefix=f'.{output.name}.', dir=output.resolve().parent) as parent:
         folder = Path(parent) / output.name
         folder.mkdir()
         lines = write(folder, parts, row, source, args.sides, args.budget)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
+from ..pillow import open_photo
 from .findings import Finding, original
 from .schema import Data
 
@@ -78,7 +78,7 @@ def _folders(folder: Path) -> list[Path]:
 def look(path: Path) -> Look:
     """Look at a photo; JPEG is decoded small, and to its end."""
     try:
-        with Image.open(path) as image:
+        with open_photo(path) as image:
             width, height = image.size
             turned = image.getexif().get(ORIENTATION, 1) > 1
             swapped = image.getexif().get(ORIENTATION, 1) > 4

@@ -158,8 +158,16 @@ def _table(rows: list[Any], width: int) -> np.ndarray:
     table = np.full((len(rows), width), math.nan)
     for target, row in zip(table, rows):
         if isinstance(row, (list, tuple)) and len(row) == width:
-            target[:] = [value if isinstance(value, (int, float)) else math.nan for value in row]
+            target[:] = list(map(_number, row))
     return table
+
+
+def _number(value: Any) -> float:
+    """The number, NaN for what is none or too large for one."""
+    try:
+        return float(value) if isinstance(value, (int, float)) else math.nan
+    except OverflowError:  # json has integers of any length
+        return math.nan
 
 
 def _key(value: Any) -> Any:

@@ -147,5 +147,12 @@ def test_bad_files_and_options(trained, tmp_path):
         BatchPredictor(config, checkpoint, batch_size=0)
     other = tmp_path / 'other.pth'
     torch.save(dict(state_dict={'backbone.pos_embed': torch.zeros(1)}), other)
-    with pytest.raises(ValueError, match='other.pth is not of this config: Missing key'):
+    with pytest.raises(ValueError, match='other.pth is not of this config: 0 of '):
+        BatchPredictor(config, other)
+    weights = torch.load(checkpoint, weights_only=True)['state_dict']
+    torch.save({f'module.{name}': value for name, value in weights.items()}, other)
+    BatchPredictor(config, other)  # as DistributedDataParallel names them
+    weights['backbone.pos_embed'] = weights['backbone.pos_embed'].to(torch.int8)
+    torch.save(weights, other)
+    with pytest.raises(ValueError, match='1 of another kind of numbers: backbone.pos_embed'):
         BatchPredictor(config, other)

@@ -15,12 +15,8 @@ from mmengine.runner import Runner
 from torch import nn
 
 from refinepose_mm.datasets import toy_people
-from refinepose_mm.engine.preflight import (
-    PreflightHook,
-    compare_weights,
-    key_problems,
-    problems_of,
-)
+from refinepose_mm.engine.fitting import compare_weights
+from refinepose_mm.engine.preflight import PreflightHook, key_problems, problems_of
 
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*.py'))
 TRAIN, VAL = (f'annotations/person_keypoints_{split}.json' for split in ('train', 'val'))
@@ -416,13 +412,25 @@ def test_runs_without_the_hook_are_left_alone(config):
 def test_compare_weights_counts_and_names():
     model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Linear(3, 4))
     weights = {f'module.{name}': value for name, value in model.state_dict().items()}
-    assert compare_weights(model, weights) == (4, [])
+    assert compare_weights(model, weights) == (4, '')
     del weights['module.0.bias']
     weights['module.1.weight'] = torch.zeros(4, 5)
     weights['head'] = torch.zeros(1)
-    assert compare_weights(model, weights) == (2, [
-        '1 missing: 0.bias', '1 unknown: head', '1 of another shape: 1.weight (4, 5) in place of '
-        '(4, 3)'])
+    assert compare_weights(model, weights) == (2, (
+        '2 of 4 tensors of the model fit; 1 missing: 0.bias; 1 unknown: head; 1 of another shape: '
+        '1.weight (4, 5) in place of (4, 3)'))
+
+
+@pytest.mark.parametrize('dtype, fits', [
+    (torch.float16, True), (torch.bfloat16, True), (torch.float64, True),
+    (torch.int8, False), (torch.complex64, False), (torch.bool, False)])
+def test_another_kind_of_numbers_does_not_fit(dtype, fits):
+    """torch would round, or drop the imaginary part, without a word."""
+    model = nn.Linear(2, 2)
+    weights = {**model.state_dict(), 'bias': torch.ones(2, dtype=dtype)}
+    assert compare_weights(model, weights) == ((2, '') if fits else (1, (
+        f'1 of 2 tensors of the model fit; 1 of another kind of numbers: bias {dtype} in place of '
+        'torch.float32')))
 
 
 def save(config, tmp_path, edit):
@@ -465,3 +473,14 @@ def test_a_checkpoint_with_nan_is_neither_tested_nor_trained_on():
     runner = SimpleNamespace(model=model, _load_from='nan.pth', _resume=False)
     with pytest.raises(ValueError, match=r'nan.pth has 1 tensors that are not finite \(bias\)'):
         PreflightHook().after_load_checkpoint(runner, dict(state_dict=weights))
+
+
+@pytest.mark.parametrize('checkpoint', [
+    [torch.zeros(2)], dict(state_dict={7: torch.zeros(2)}), dict(state_dict=dict(bias='text')),
+    dict(state_dict=dict(bias=torch.zeros(1).expand(2))),
+    dict(state_dict=dict(bias=torch.zeros(2, device='meta'))),
+    dict(state_dict=dict(bias=torch.zeros(2).to_sparse()))])
+def test_a_checkpoint_that_is_no_table_of_tensors_is_not_tested(checkpoint):
+    runner = SimpleNamespace(model=nn.Linear(2, 2), _load_from='odd.pth', _resume=False)
+    with pytest.raises(ValueError, match='odd.pth holds no table of tensors'):
+        PreflightHook().after_load_checkpoint(runner, checkpoint)

@@ -103,6 +103,64 @@ def test_a_broken_one_is_named_and_skipped(run, damage, reason):
     assert newest_complete(run, TEMPLATES).path.name == 'epoch_4.pth'
 
 
+def put(*keys, value):
+    """A change that sets what stands under keys."""
+
+    def change(content):
+        for key in keys[:-1]:
+            content = content[key]
+        content[keys[-1]] = value
+
+    return lambda path: edit(path, change)
+
+
+@pytest.mark.parametrize('damage, reason', [
+    (put('state_dict', 'layer.bias', value=torch.zeros(1).expand(10**6)),
+     'state_dict.layer.bias, which is sparse, quantised, repeated or not on the CPU'),
+    (put('state_dict', 'layer.bias', value=torch.zeros(9, 9).to_sparse()), 'state_dict.layer.bias'),
+    (put('state_dict', 'layer.bias', value=torch.zeros(9, device='meta')), 'state_dict.layer.bias'),
+    (put('optimizer', 'state', 0, 'exp_avg', value=torch.zeros(1).expand(10**6)),
+     'holds optimizer.state.0.exp_avg'),
+    (put('state_dict', 7, value=torch.zeros(1)), 'no table of tensors'),
+    (put('state_dict', 'layer.bias', value='text'), 'no table of tensors'),
+    (put('meta', 'epoch', value=-1), 'no number for meta.epoch'),
+    (put('meta', 'iter', value=10**30), 'no number for meta.iter'),
+    (put('meta', 'seed', value='x'), 'in the place of meta.seed'),
+    (put('optimizer', value=7), 'in the place of optimizer'),
+    (put('param_schedulers', value=7), 'in the place of param_schedulers'),
+    (put('message_hub', 'log_scalars', value=7), 'in the place of message_hub.log_scalars'),
+    (put('message_hub', 'runtime_info', value=[7]), 'in the place of message_hub.runtime_info'),
+])
+def test_a_crafted_one_is_named_and_skipped(run, damage, reason):
+    """None of these ends in a traceback, or asks for more memory than the file has."""
+    damage(run / 'epoch_3.pth')
+    found = newest_complete(run, TEMPLATES)
+    assert found.path.name == 'epoch_2.pth'
+    assert reason in found.skipped[0]
+
+
+@pytest.mark.parametrize('damage', [
+    put('message_hub', 'log_scalars', 'train/loss', value=dict(
+        log_history='x', count_history=3, max_length='y')),
+    put('message_hub', 'log_scalars', 'train/loss', value=dict(
+        log_history=torch.ones(1), count_history=torch.ones(2), max_length=9)),
+    put('message_hub', 'log_scalars', 'train/loss', value=7),
+])
+def test_a_history_that_is_none_is_left_out(run, damage):
+    damage(run / 'epoch_3.pth')
+    runner, _ = resume(run)
+    assert runner.epoch == 4
+
+
+def test_a_best_score_that_is_none_is_forgotten(finished, tmp_path):
+    small_run(tmp_path, epochs=1, validate=True, save_best='score', rule='greater').train()
+    put('message_hub', 'runtime_info', 'best_score', value='high')(tmp_path / 'epoch_1.pth')
+    runner = small_run(tmp_path, epochs=2, resume=True, validate=True, save_best='score',
+                       rule='greater')
+    runner.train()
+    assert runner.message_hub.get_info('best_score') == 0
+
+
 def test_none_complete_is_an_error_and_changes_nothing(run):
     for path in run.glob('*.pth'):
         cut(path)

@@ -14,8 +14,11 @@ from world import (
     EXPORTED,
     NOT_CONFIGS,
     ODD_BOXES,
+    ODD_PEOPLE,
     RAW_BOXES,
+    RAW_PEOPLE,
     WRONG_BOXES,
+    WRONG_PEOPLE,
 )
 
 SEED = 20221125
@@ -59,6 +62,9 @@ TRUSTED = [[*words, '--trust'] for words in EXPORTS if words[0].endswith('.pt2}'
 DEVICES = _words('cuda:0', 'gpu', '', 'cuda:99', 'meta', 'mps', 'cpu,cuda', '0', 'privateuseone')
 NUMBERS = _words('0', '-1', 'many', '1.5', '')
 SIZES = _words('0 0', '-16 -16', '16 0', '120 90', '1000000000 1000000000', '16 x', '64')
+PEOPLE = _files('missing.json', 'folder.json', 'photo', 'checkpoint.pth', 'boxes_good.json',
+                *RAW_PEOPLE, *(f'people_{name}.json' for name in WRONG_PEOPLE)) + [['']]
+SIDES = _words('left', 'left,', 'left,left', ',', '')
 FOLDERS = _files('below_a_file', 'photo') + [['/proc/nowhere'], ['/dev/null/x']]
 
 
@@ -164,6 +170,36 @@ COMMANDS = [
         '--data': FOLDERS + _files('photos', 'toy_broken'),
         '--work-dir': FOLDERS,
         '--train': NUMBERS, '--val': NUMBERS,
+    }),
+    Command('check', {
+        'source': ['{people_good.json}'], '--images': ['{toy}/train'],
+        '--output': ['{out}/sheet.png']}, {
+        'source': PEOPLE + _files(*(f'people_{name}.json' for name in ODD_PEOPLE)),
+        '--images': _files('missing', 'photo', 'folder') + [['/proc/nowhere']],
+        '--val': PEOPLE,
+        '--val-images': [['{missing}', '--val', '{people_good.json}']],
+        '--sides': SIDES,
+        '--output': _outputs('.png', 'people_good.json'),
+    }),
+    Command('check', {'source': ['{config_as_it_is}']}, {
+        'source': _configs(BAD_CONFIGS, BAD_TRAININGS),
+        '--images': _files('photos'), '--sides': [['links,rechts']],
+        '--output': [['{out}/sheet.png']],
+    }),
+    Command('new', {
+        'source': ['{people_good.json}'], '--split': ['0.4'], '--images': ['{toy}/train'],
+        '--output': ['{out}/project'], '--arch': ['tiny']}, {
+        'source': PEOPLE,
+        '--split': _words('0', '1', '-1', '2', 'nan', 'inf', 'half', '', '0.01'),
+        '--images': _files('missing', 'photo', 'folder'),
+        '--val': PEOPLE,  # beside --split
+        '--output': FOLDERS + _files('photos') + [
+            ['{out}'], ['{out}/none/project'], [''], ['{out}/' + 'n' * 300]],
+        '--arch': _words('giant', ''),
+        '--from': CHECKPOINTS + EXPORTS,
+        '--num-heads': [['5', '--from', '{checkpoint.pth}'], ['x']],
+        '--budget': _words('0', '-1', 'nan', 'inf', 'long', ''),
+        '--sides': SIDES,
     }),
     Command('run', {}, {'script': _files('missing.py') + [[]]}),
     Command('doctor', {}, {'more': _words('now', '--heal')}),

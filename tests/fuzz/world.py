@@ -7,6 +7,7 @@ import json
 import os
 import struct
 from pathlib import Path
+from typing import Callable
 
 import cv2
 import numpy as np
@@ -160,6 +161,65 @@ RAW_BOXES = {
 EXPORTED = ('onnx', 'xml', 'pt2')
 
 
+def _each(table: str, **values: object):
+    """A change of a field in every row of a table; None removes it."""
+
+    def change(content: dict) -> None:
+        for row in content[table]:
+            row.update(values)
+            for name in [name for name, value in values.items() if value is None]:
+                del row[name]
+
+    return change
+
+
+# A json of persons with one change each, from which nothing can be learned.
+WRONG_PEOPLE: dict[str, Callable[[dict], object]] = {
+    'list': lambda content: [content],
+    'number': lambda content: 7,
+    'text': lambda content: 'images',
+    'truth': lambda content: False,
+    'table': lambda content: {},
+    'no_images': lambda content: content.pop('images') and None,
+    'no_annotations': lambda content: content.pop('annotations') and None,
+    'no_categories': lambda content: content.pop('categories') and None,
+    'images_of_text': lambda content: content.update(images=['photo.jpg']),
+    'nothing_listed': lambda content: content.update(images=[], annotations=[], categories=[]),
+    'no_persons': lambda content: content.update(annotations=[]),
+    'no_bbox': _each('annotations', bbox=None),
+    'no_keypoints': _each('annotations', keypoints=None),
+    'no_image_id': _each('annotations', image_id=None),
+    'bbox_of_text': _each('annotations', bbox='1 2 3 4'),
+    'bbox_of_nan': _each('annotations', bbox=[NAN, 1, 2, 3]),
+    'bbox_of_integers': _each('annotations', bbox=[10**400, 1, 2, 3]),
+    'bbox_flat': _each('annotations', bbox=[1, 2, 0, 0]),
+    'short_keypoints': _each('annotations', keypoints=[1, 2, 2]),
+    'keypoints_of_tables': _each('annotations', keypoints=[dict(x=1)] * 51),
+    'keypoints_of_nan': _each('annotations', keypoints=[NAN] * 51),
+    'not_labelled': _each('annotations', keypoints=[0] * 51),
+    'crowds': _each('annotations', iscrowd=1),
+    'ids_of_lists': _each('annotations', image_id=[1]),
+    'unnamed_joints': _each('categories', keypoints=None),
+    'one_name': _each('categories', keypoints=['nose'] * 17),
+    'names_of_nothing': _each('categories', keypoints=[]),
+    'joints_as_table': _each('categories', keypoints=dict(nose=1)),
+    'no_file_name': _each('images', file_name=None),
+    'files_elsewhere': _each('images', file_name='/etc/hostname'),
+    'files_missing': _each('images', file_name='../none.jpg'),
+    'files_of_numbers': _each('images', file_name=7),
+}
+# What is found, though something can be learned.
+ODD_PEOPLE = {
+    'one_bbox_of_nan': lambda content: content['annotations'][0].update(bbox=[NAN] * 4),
+    'repeated_ids': _each('annotations', id=1),
+    'other_size': _each('images', width=7, height=8),
+    'far_links': _each('categories', skeleton=[[1, 99], 'x', [1]]),
+    'far_joints': lambda content: content['annotations'][0].update(keypoints=[1e9, 1e9, 2] * 17),
+    'huge_joints': lambda content: content['annotations'][0].update(keypoints=[10**400, 0, 2] * 17),
+}
+RAW_PEOPLE = {f'people_{name[6:]}': content for name, content in RAW_BOXES.items()}
+
+
 class World:
     """Files by name, in one folder; nothing in it may ever change.
 
@@ -208,6 +268,8 @@ class World:
             return path.with_suffix('.py')
         elif name.startswith('boxes_'):
             self._boxes(path)
+        elif name.startswith('people_'):
+            self._people(path)
         elif name.startswith('folder'):
             path.mkdir()
         elif name.startswith('toy_'):
@@ -240,6 +302,16 @@ class World:
         if isinstance(content, dict) and 'photo' in content:
             content = {'photo.jpg': content['photo']}
         path.write_text(json.dumps(content))
+
+    def _people(self, path: Path) -> None:
+        if path.name in RAW_PEOPLE:
+            path.write_bytes(RAW_PEOPLE[path.name])
+            return
+        content = json.loads(
+            (self.folder / 'toy/annotations/person_keypoints_train.json').read_text())
+        change = {'good': lambda content: None, **WRONG_PEOPLE, **ODD_PEOPLE}[path.stem[7:]]
+        changed = change(content)
+        path.write_text(json.dumps(content if changed is None else changed))
 
     def _file(self, path: Path) -> None:
         kind, _, suffix = path.name.partition('.')
