@@ -169,8 +169,9 @@ function show({ persons: found, milliseconds }) {
   element('results').disabled = false;
   element('milliseconds').textContent = milliseconds < 10 ? milliseconds.toFixed(1)
     : Math.round(milliseconds);
-  say(`${persons.length} ${persons.length === 1 ? 'person' : 'persons'} in `
-    + `${Math.round(milliseconds)} ms`);
+  const count = `${persons.length} ${persons.length === 1 ? 'person' : 'persons'}`;
+  element('count').textContent = count;
+  say(`Found ${count}.`);
   fillTables(element('tables'), persons, about);
   draw();
 }

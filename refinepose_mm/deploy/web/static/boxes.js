@@ -25,7 +25,7 @@ export class Boxes {
     for (const element of this.elements.splice(0)) element.remove();
   }
 
-  // [left, top, right, bottom] of each box, in pixels of the photo.
+  // [left, top, right, bottom] of each box, in whole pixels of the photo.
   get all() {
     return this.elements.map(({ edges }) => [...edges]);
   }
@@ -73,16 +73,17 @@ export class Boxes {
     this.changed();
   }
 
-  #place(element, [left, top, right, bottom]) {
+  #place(element, edges) {
     const [width, height] = this.size;
+    const [left, top, right, bottom] = edges.map(Math.round);
     element.edges = [left, top, right, bottom];
     element.style.left = `${100 * left / width}%`;
     element.style.top = `${100 * top / height}%`;
     element.style.width = `${100 * (right - left) / width}%`;
     element.style.height = `${100 * (bottom - top) / height}%`;
     const number = this.elements.indexOf(element) + 1;
-    element.setAttribute('aria-label', `Box ${number}: left ${Math.round(left)}, top `
-      + `${Math.round(top)}, right ${Math.round(right)}, bottom ${Math.round(bottom)}`);
+    element.setAttribute('aria-label', `Box ${number}: left ${left}, top ${top}, right ${right}, `
+      + `bottom ${bottom}`);
     element.querySelector('.close').setAttribute('aria-label', `Remove box ${number}`);
   }
 
@@ -170,7 +171,7 @@ export class Boxes {
     if (event.key === 'Delete' || event.key === 'Backspace') {
       this.#remove(element);
     } else if (KEYS[event.key]) {
-      const step = Math.max(1, this.size[0] / 100);
+      const step = Math.max(1, Math.round(this.size[0] / 100));
       this.#move(element, element.edges, KEYS[event.key].map((sign) => sign * step),
         event.shiftKey ? CORNERS.se : undefined);
       this.changed();

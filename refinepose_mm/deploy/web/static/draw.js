@@ -13,6 +13,7 @@ export function drawSkeletons(context, persons, about, { scale, threshold }) {
     const width = Math.min(Math.max(size / 110, 1.5), 7);
     const places = keypoints.map(([x, y]) => [(x + .5) * scale, (y + .5) * scale]);
     const shown = scores.map((score) => score >= threshold);
+    const radius = keypoints.length > 40 ? width * .8 : width * 1.35; // hands and faces are small
     context.lineCap = 'round';
     for (const outline of [true, false]) {
       skeleton.forEach(([from, to], link) => {
@@ -28,7 +29,7 @@ export function drawSkeletons(context, persons, about, { scale, threshold }) {
     places.forEach((place, k) => {
       if (!shown[k]) return;
       context.beginPath();
-      context.arc(...place, width * 1.35, 0, 2 * Math.PI);
+      context.arc(...place, radius, 0, 2 * Math.PI);
       context.fillStyle = css(colors[k]);
       context.fill();
       context.lineWidth = Math.max(width / 3, 1);
@@ -68,7 +69,7 @@ function pictureOf({ values, width, height }, colors, only) {
       }
     }
     const value = Math.min(Math.max(values[best * width * height + i], 0), 1);
-    image.data.set([...colors[best], 255 * Math.sqrt(value) * (value > .02)], 4 * i);
+    image.data.set([...colors[best], 255 * Math.min(1.3 * value, 1)], 4 * i);
   }
   context.putImageData(image, 0, 0);
   return canvas;

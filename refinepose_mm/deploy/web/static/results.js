@@ -13,7 +13,7 @@ export function keypointsJson(photo, persons, about) {
       scores: scores.map((value) => rounded(value, 4)),
       names,
       score: rounded(score, 4),
-      box: box.map((value) => rounded(value, 2)),
+      box,
     })),
   };
   return new Blob([JSON.stringify(content, null, 1)], { type: 'application/json' });
