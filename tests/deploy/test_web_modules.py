@@ -113,7 +113,7 @@ def test_decoding_is_that_of_the_codec(javascript):
         const size = 24 * 32;
         const all = Array.from({ length: values.length / size }, (_, k) => (
           decode(values.subarray(k * size, (k + 1) * size), 24, 32, given.kernel)));
-        done(all.flatMap(({ x, y, score }) => [x, y, score]));
+        done(all.flatMap(({ x, y, height }) => [x, y, height]));
         ''', maps, kernel=gaussian_kernel(11).tolist()).reshape(200, 3)
     np.testing.assert_array_equal(found[[0, 1, 3, 4], :2], -1)
     np.testing.assert_array_equal(found[:, 2], scores[0])
@@ -146,3 +146,24 @@ def test_mirrored_crops(javascript):
         done(target);
         ''', crop)
     np.testing.assert_array_equal(found.reshape(crop.shape), crop[..., ::-1])
+
+
+def test_scores_of_a_calibrated_model_are_probabilities(javascript):
+    """``calibration`` in the metadata: for each joint knots, linear between them."""
+    heights = np.array([.05, .25, .31, 1.7], np.float32)
+    tables = dict(heights=[.1, .2, .5, 1.], right=[.1, .3, .8, .95], oks=[.2, .25, .6, .9])
+    joints = {name: {**tables, 'right': (np.array(tables['right']) ** power).tolist()}
+              for power, name in enumerate('abcd', 1)}
+    script = '''
+        import { scoresOf, usualThreshold } from './scores.js';
+        const { scores, score } = scoresOf([...values], given);
+        done([...scores, score, usualThreshold(given)]);
+        '''
+    names = dict(names=list('abcd'))
+    found = javascript(script, heights, keypoints=names, calibration=dict(joints=joints))
+    right = [np.interp(height, tables['heights'], joints[name]['right'])
+             for height, name in zip(heights, 'abcd')]
+    oks = np.interp(heights, tables['heights'], tables['oks']).mean()
+    np.testing.assert_allclose(found, [*right, oks, .5], rtol=1e-6)
+    raw = javascript(script, heights, keypoints=names)
+    np.testing.assert_allclose(raw, [*heights, heights[heights > .2].mean(), .3], rtol=1e-6)

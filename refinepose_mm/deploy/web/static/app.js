@@ -4,6 +4,7 @@ import { Boxes } from './boxes.js';
 import { drawHeatmaps, drawSkeletons } from './draw.js';
 import { readPhoto } from './photo.js';
 import { fillTables, keypointsJson, save } from './results.js';
+import { usualThreshold } from './scores.js';
 
 const element = (id) => document.getElementById(id);
 const about = await (await fetch('page.json', { cache: 'no-cache' })).json();
@@ -22,6 +23,7 @@ let changed = false; // whether there is something new to ask
 element('from-disk').remove();
 introduce();
 listen();
+draw();
 worker.postMessage({ about, url: new URL(about.page.model, location.href).href });
 
 // What page.json says of the model.
@@ -30,6 +32,7 @@ function introduce() {
   document.title = `RefinePose · ${page.name}`;
   element('model-name').textContent = page.name;
   element('flip-test').checked = page.flip_test;
+  element('threshold').value = usualThreshold(about);
   keypoints.names.forEach((name, k) => {
     element('joint').add(new Option(name.replaceAll('_', ' '), k));
   });

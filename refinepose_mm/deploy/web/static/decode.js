@@ -6,16 +6,16 @@ const LOWEST = 1e-3; // MMPose clips blurred heatmaps to this range before it ta
 const HIGHEST = 50;
 const EPSILON = 2 ** -23;
 
-// The keypoint of one heatmap (Float32Array, row by row) in pixels of the heatmap, and its score,
-// the height of the maximum. Without a finite positive maximum the keypoint is (-1, -1).
+// The keypoint of one heatmap (Float32Array, row by row) in pixels of the heatmap, and the
+// height of its maximum. Without a finite positive maximum the keypoint is (-1, -1).
 export function decode(heatmap, width, height, kernel) {
   let best = 0;
   for (let i = 1; i < heatmap.length; i += 1) {
     if (heatmap[i] > heatmap[best] || Number.isNaN(heatmap[i])) best = i; // NaN is the greatest
   }
   const peak = heatmap[best];
-  if (!Number.isFinite(peak)) return { x: -1, y: -1, score: 0 };
-  if (peak <= 0) return { x: -1, y: -1, score: peak };
+  if (!Number.isFinite(peak)) return { x: -1, y: -1, height: 0 };
+  if (peak <= 0) return { x: -1, y: -1, height: peak };
 
   const blurred = blur(heatmap, width, height, kernel);
   const scale = peak / blurred.reduce((a, b) => Math.max(a, b));
@@ -27,7 +27,7 @@ export function decode(heatmap, width, height, kernel) {
     return Math.log(Math.min(Math.max(blurred[row * width + column] * scale, LOWEST), HIGHEST));
   };
   const [stepX, stepY] = newtonStep(at);
-  return { x: x + finiteOrZero(stepX), y: y + finiteOrZero(stepY), score: peak };
+  return { x: x + finiteOrZero(stepX), y: y + finiteOrZero(stepY), height: peak };
 }
 
 function finiteOrZero(value) {

@@ -3,8 +3,8 @@
 import { cropTo, mirrorTo, regionOf } from './crop.js';
 import { averageMirrored, decode } from './decode.js';
 import * as ort from './onnxruntime/ort.wasm.bundle.min.js';
+import { scoresOf } from './scores.js';
 
-const LOWEST_SCORE = .2; // of a keypoint that counts for its person's score, as in MMPose
 const MOST_THREADS = 8;
 
 export class Network {
@@ -65,13 +65,10 @@ export class Network {
     const found = keypoints.names.map((_, k) => decode(
       heatmaps.subarray(k * width * height, (k + 1) * width * height), width, height,
       page.blur_kernel));
-    const scores = found.map(({ score }) => score);
-    const counted = scores.filter((score) => score > LOWEST_SCORE);
     return {
       names: keypoints.names,
       keypoints: found.map(({ x, y }) => [origin[0] + x * steps[0], origin[1] + y * steps[1]]),
-      scores,
-      score: counted.reduce((a, b) => a + b, 0) / Math.max(counted.length, 1),
+      ...scoresOf(found.map(({ height: peak }) => peak), this.about),
       box,
       heatmaps: { values: heatmaps, width, height, origin, steps },
     };
