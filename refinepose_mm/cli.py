@@ -23,7 +23,7 @@ COMMANDS = {  # name: (module, summary)
     'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
-    'export': ('deploy.export', 'write a model as ONNX, OpenVINO or torch.export file, or as page'),
+    'export': ('deploy.export', 'write a model for ONNX, OpenVINO, torch.export or the browser'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
     'complexity': ('complexity', 'count parameters and multiply-accumulates'),

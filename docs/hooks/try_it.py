@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / '.venvs/export/bin/python'  # `make test-all` makes this environment
 OUTPUT = ROOT / 'build/demo_web'
 PAGE, FOLDER = 'try_it.md', 'demo'
+missing = ''  # why there is no page
 INTRODUCTION = '''# Try it
 
 The [demonstration model](source/refinepose_mm/bundled/demo.md.md) as a page, made by
@@ -26,7 +27,7 @@ def on_startup(**_: object) -> None:
 
 
 def _export() -> str:
-    """Why there is no page; empty if there is one."""
+    """Make the page; returns why there is none, or nothing."""
     if not PYTHON.is_file():
         return 'the packages for export were not at hand'
     words = ['-m', 'refinepose_mm', 'export', 'demo', '--format', 'web', '--output', str(OUTPUT)]
