@@ -67,19 +67,20 @@ $(PACKAGES:%=test-%): test-%: $(ENVS)/%/.installed
 	@$(call pytest,$(ENVS)/$*,$*) $(TESTS_$*)
 
 $(ENVS)/peers_mmpretrain/.installed $(ENVS)/peers_mmdeploy/.installed: PIP_FLAGS := --no-deps
-$(ENVS)/export/.installed: ALONE := requirements/rtmlib.txt
-$(ENVS)/export/.installed: requirements/rtmlib.txt
+$(ENVS)/export/.installed: ALONE := requirements/rtmlib.txt requirements/browser.txt
+$(ENVS)/export/.installed: requirements/rtmlib.txt requirements/browser.txt
 $(ENVS)/%/.installed: requirements/%.txt requirements/lock.txt requirements/layer.py $(STAMP)
 	@echo "==> environment $(@D)"
 	@$(BIN)/python requirements/layer.py $(@D)
 	@$(@D)/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) -r requirements/$*.txt -c requirements/lock.txt
-	@$(if $(ALONE),$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps -r $(ALONE))
+	@$(if $(ALONE),$(@D)/bin/python -m pip install --disable-pip-version-check --no-deps $(ALONE:%=-r %))
 	@touch $@
 
 lint: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+# The site runs the bundled model in the browser if the environment for export is there, and npm.
 docs: $(ENVS)/docs/.installed
 	@$(BIN)/python docs/hooks/config_index.py
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(ENVS)/docs/bin/python -m mkdocs build --strict

@@ -7,6 +7,7 @@ name                       what it does
 :class:`Poses`             what it returns: keypoints, names, scores, boxes; to_dict, to_pandas
 :func:`deploy`             makes a faster copy of a trained model, for eager PyTorch
 :func:`export`             writes a trained model to an ONNX, OpenVINO or torch.export file
+:func:`export_page`        writes one as a page that runs it in the browser
 :func:`load_exported`      runs such a file with its own engine
 :func:`quantize`           turns an OpenVINO file into 8-bit integers
 :func:`load_model`         builds the model of a config with all weights of a checkpoint
@@ -18,7 +19,7 @@ name                       what it does
 """
 
 from .checkpoints import read_checkpoint
-from .deploy.export import export
+from .deploy.export import export, export_page
 from .deploy.fold import deploy
 from .deploy.formats import load_exported
 from .deploy.network import load_model
@@ -29,6 +30,6 @@ from .recipes import refinepose, vitpose
 from .weights import load_encoder
 
 __all__ = [
-    'BatchPredictor', 'Poses', 'deploy', 'export', 'load_encoder', 'load_exported', 'load_model',
-    'quantize', 'read_checkpoint', 'refinepose', 'vitpose'
+    'BatchPredictor', 'Poses', 'deploy', 'export', 'export_page', 'load_encoder', 'load_exported',
+    'load_model', 'quantize', 'read_checkpoint', 'refinepose', 'vitpose'
 ]

@@ -24,7 +24,7 @@ COMMANDS = {  # name: (module, summary)
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
     'calibrate': ('deploy.calibrate', 'make probabilities of the scores of a model or file'),
-    'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
+    'export': ('deploy.export', 'write a model for ONNX, OpenVINO, torch.export or the browser'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),
     'transplant': ('transplant', 'make a RefinePose of a trained ViTPose, without labels'),

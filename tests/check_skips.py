@@ -12,6 +12,9 @@ from xml.etree import ElementTree
 
 MACHINE = (  # parts of the reasons that no package can cure
     'no real photos at',
+    'no Chromium here',
+    'no npm here',
+    'no Node.js here',
     'needs CUDA',
     'needs a GPU',
     'on accelerators only',

@@ -48,7 +48,9 @@ def test_the_source_archive_has_configs_requirements_and_tests(source):
         names = {Path(*Path(name).parts[1:]).as_posix() for name in archive.getnames()}
     wanted = {'Makefile', 'CHANGELOG.md', 'requirements/lock.txt', 'requirements/layer.py',
               'configs/_base_/coco.py', 'tests/conftest.py', 'tests/golden/v0_1_0/files.tar.xz',
-              'projects/ablations/metafile.yml', 'tools/train.py', 'refinepose_mm/py.typed'}
+              'projects/ablations/metafile.yml', 'tools/train.py', 'refinepose_mm/py.typed',
+              'refinepose_mm/deploy/web/static/index.html',
+              'refinepose_mm/deploy/web/static/style.css'}
     assert wanted - names == set()
 
 
@@ -57,6 +59,13 @@ def test_the_package_is_the_installed_one(installed, tmp_path):
                 cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(installed.parent)
     assert run(installed / 'refinepose', '--version', cwd=tmp_path).strip() == __version__
+
+
+def test_the_page_for_browsers_is_in_the_wheel(installed, tmp_path):
+    listed = run(installed / 'python', '-c', 'from refinepose_mm.deploy.web.page import STATIC; '
+                 'print(*(path.name for path in STATIC.iterdir()))', cwd=tmp_path)
+    ours = {path.name for path in (ROOT / 'refinepose_mm/deploy/web/static').iterdir()}
+    assert set(listed.split()) == ours and 'index.html' in ours
 
 
 def test_mim_finds_the_models_from_any_folder(installed, tmp_path):

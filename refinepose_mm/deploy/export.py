@@ -1,4 +1,4 @@
-"""`refinepose export`: a trained model as an ONNX, OpenVINO or torch.export file.
+"""`refinepose export`: a trained model as an ONNX, OpenVINO or torch.export file, or as a page.
 
 The file runs without this package: image batch in, heatmaps or keypoints out. Unpooling compares
 and places instead of scattering, so ONNX needs its standard operators only.
@@ -7,12 +7,14 @@ and places instead of scattering, so ONNX needs its standard operators only.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from torch import nn
 
 from ..bundled import NAMES, config_and_weights
@@ -35,6 +37,9 @@ from .formats import INPUT, OPSET, TARGETS, Exported, require, target_files, tar
 from .metadata import describe, to_text
 from .network import InferenceNetwork, load_model
 from .rtmlib import RtmlibNetwork, redescribe
+from .web import MODEL, copy_runtime, new_folder, require_decodable, write_page
+
+WEB = 'web'  # no format of a file, but a choice of --format
 
 
 def export(model: nn.Module, path: str | Path, decode: bool = False,
@@ -99,19 +104,51 @@ def export(model: nn.Module, path: str | Path, decode: bool = False,
     return certificate
 
 
+def export_page(model: nn.Module, folder: str | Path, name: str = 'model',
+                crops: Crops | None = None, package: str | Path | None = None) -> dict[str, Any]:
+    """Write a model as a folder with a page that runs it in the browser, see :mod:`.web`.
+
+    Args:
+        model: A trained ``TopdownPoseEstimator`` on the CPU, as ``load_model`` gives it.
+        folder: Where to write: a new folder, or that of an earlier page.
+        name: Of the model, shown in the page.
+        crops: Persons to compare by. Default: toy people.
+        package: The npm package onnxruntime-web as a folder or ``.tgz`` file. Default: npm
+            fetches it.
+
+    Returns:
+        The certificate of the ONNX file, see :func:`export`.
+
+    Raises:
+        ValueError: If the page cannot decode the model, its heatmaps are not finite, or the folder
+            holds what no export wrote.
+        OSError: If the folder cannot be written, or the package is not there.
+        ImportError: If a package or npm is missing.
+    """
+    require_decodable(model)
+    with new_folder(folder) as new:
+        runtime = copy_runtime(new, package)
+        certificate = export(model, new / MODEL, crops=crops)
+        write_page(new, model, name, runtime)
+    return certificate
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose export`."""
     parser.add_argument('config', help='config of the model, or the name of a bundled one: '
                         f'{", ".join(NAMES)}')
     parser.add_argument('checkpoint', nargs='?',
                         help='its trained weights; a bundled model has some')
-    parser.add_argument('--format', choices=TARGETS, default='onnx')
+    parser.add_argument('--format', choices=[*TARGETS, WEB], default='onnx',
+                        help='web: a folder with a page that runs the model in the browser')
     parser.add_argument('--decode', action='store_true',
                         help='keypoints and scores come out instead of heatmaps')
     parser.add_argument('--interface', choices=('rtmlib', ),
                         help="rtmlib: an ONNX file that rtmlib's ViTPose runs as it is")
     parser.add_argument('--photos', help='compare with PyTorch on these photos, each a person; '
                         'default: persons of the test data, or toy people')
+    parser.add_argument('--onnxruntime-web', metavar='PACKAGE', help='for web: that npm package as '
+                        'a folder or .tgz file; default: npm fetches it')
     parser.add_argument('--output', help='default: the checkpoint\'s name with another ending')
 
 
@@ -120,6 +157,8 @@ def run(args: argparse.Namespace) -> int:
     source, checkpoint = config_and_weights(args.config, args.checkpoint)
     config = load_config(source, DECODER, f'{TEST_DATA}.pipeline')
     require_file(checkpoint)
+    if args.format == WEB:
+        return _run_page(args, config, checkpoint)
     require(TARGETS[args.format].packages)
     suffix = TARGETS[args.format].suffix
     # A bundled model is written into the current folder, not beside its weights.
@@ -137,5 +176,23 @@ def run(args: argparse.Namespace) -> int:
     range_ = 'normalised by rtmlib' if args.interface else '0 to 255, BGR'
     print(f'wrote {output}: input {INPUT} (batch, 3, {height}, {width}), float32, {range_}'
           + (f', opset {OPSET}' if args.format == 'onnx' else ''))
+    print(in_words(certificate))
+    return 0
+
+
+def _run_page(args: argparse.Namespace, config: Config, checkpoint: str | Path) -> int:
+    """Write a page, and say how to open it."""
+    for name in ('decode', 'interface'):
+        if getattr(args, name):
+            raise ValueError(f'--{name} is not for --format {WEB}: the page decodes by itself')
+    require(TARGETS['onnx'].packages)
+    beside = Path(args.config if args.checkpoint is None else checkpoint)
+    output = Path(beside.with_name(f'{beside.stem}_web') if args.output is None else args.output)
+    crops = crops_of(config, args.photos)
+    model = load_model(config, checkpoint)
+    certificate = export_page(model, output, beside.stem, crops, args.onnxruntime_web)
+    size = sum(path.stat().st_size for path in output.rglob('*')) / 1e6
+    print(f'wrote {output}, {size:.1f} MB; this serves it at http://localhost:8000:\n'
+          f'  python -m http.server --directory {shlex.quote(str(output))}')
     print(in_words(certificate))
     return 0

@@ -8,10 +8,7 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
-from mmpose.models.data_preprocessors import PoseDataPreprocessor
-from mmpose.registry import KEYPOINT_CODECS
-from torch import nn
-from torch.nn.functional import interpolate
+from spots import BOX, SPOTS, colours, spotted
 
 from refinepose_mm.deploy.certificate import Crops
 from refinepose_mm.deploy.export import export
@@ -20,47 +17,9 @@ from refinepose_mm.deploy.metadata import require_fit
 from refinepose_mm.deploy.rtmlib import shrinking
 
 CONFIG = str(ROOT / 'configs/refinepose_tiny_toy.py')
-BOX = (60, 20, 180, 220)
-SPOTS = np.array([[90., 60.], [170., 120.], [130., 212.]])  # where red, green and blue are
-
-
-class Identity(nn.Module):
-    def forward(self, images):
-        return images
-
-
-class Colours(nn.Module):
-    """A head whose heatmaps are red, green and blue of the image, placed as UDP places them."""
-
-    out_channels = 3
-
-    def __init__(self, codec):
-        super().__init__()
-        self.decoder = KEYPOINT_CODECS.build(codec)
-
-    def forward(self, images):
-        width, height = map(int, self.decoder.heatmap_size)
-        bright = images * torch.tensor([58.395, 57.12, 57.375]).view(3, 1, 1) + torch.tensor(
-            [123.675, 116.28, 103.53]).view(3, 1, 1)
-        return interpolate(bright, (height, width), mode='bilinear', align_corners=True) / 255
-
-
-def colours(**changes):
-    codec = dict(dict(type='BatchedUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32),
-                      sigma=1.5), **changes)
-    model = nn.Module()
-    model.backbone, model.head, model.with_neck = Identity(), Colours(codec), False
-    model.data_preprocessor = PoseDataPreprocessor(
-        mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
-    return model.eval()
-
-
 @pytest.fixture(scope='module')
 def photo():
-    """Three spots of light on black, 320x240."""
-    y, x = np.mgrid[:240, :320]
-    spots = [np.exp(-((x - left)**2 + (y - top)**2) / (2 * 12**2)) for left, top in SPOTS]
-    return (255 * np.stack(spots[::-1], -1)).round().astype(np.uint8)  # BGR
+    return spotted()
 
 
 @pytest.fixture
