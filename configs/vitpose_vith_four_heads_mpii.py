@@ -1,4 +1,4 @@
-"""ViTPose-H on four data sets, a head for each, 256x192: Table 2's 94.1, as ViTPose trained it."""
+"""ViTPose-H on four data sets, a head for each, 256x192: Table 2's 94.1."""
 _base_ = ['./refinepose_vith_four_heads_mpii.py', '_base_/vitpose.py']
 
 model = _base_.vitpose.model

@@ -1,4 +1,4 @@
-"""ViTPose-L on four data sets, a head for each, 256x192: Table 2's 93.9, as ViTPose trained it."""
+"""ViTPose-L on four data sets, a head for each, 256x192: Table 2's 93.9."""
 _base_ = ['./refinepose_vitl_four_heads_mpii.py', '_base_/vitpose.py']
 
 model = _base_.vitpose.model

@@ -130,6 +130,13 @@ def test_is_short(name):
         assert len((ROOT / path).read_text().splitlines()) <= 25
 
 
+def test_best_model_is_chosen_by_the_metric(name):
+    checkpoint = Config.fromfile(
+        ROOT / f'configs/refinepose_vitb_{name}.py').default_hooks.checkpoint
+    assert checkpoint.save_best in PERFECT[name]
+    assert checkpoint.rule == ('less' if checkpoint.save_best == 'NME' else 'greater')
+
+
 def test_data_pass_the_checks_of_a_run(config):
     assert problems_of(config) == []
 
@@ -247,7 +254,7 @@ def test_four_sets_teach_a_head_each(roots, photos, tmp_path):
     headboxes[1] = 100.
     savemat(config.val_dataloader.dataset.headbox_file, dict(headboxes_src=headboxes))
     assert problems_of(config) == []
-    config.train_dataloader.update(batch_size=30, sampler=dict(type='DefaultSampler', shuffle=False))
+    config.train_dataloader.batch_size = 30  # all of them
     runner = runner_of(config, tmp_path)
     before = {name: head.final_layer.weight.detach().clone()
               for name, head in runner.model.heads.items()}

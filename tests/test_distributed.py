@@ -18,12 +18,15 @@ ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
 K, SIZE = 4, (64, 48)
 
 
-def build():
+SETS = ['coco', 'coco', 'mpii', 'mpii']  # each process has the samples of one
+
+
+def build(**heads):
     torch.manual_seed(0)
     model = MODELS.build(dict(
-        type='TopdownPoseEstimator',
+        type='MultiHeadPoseEstimator' if heads else 'TopdownPoseEstimator',
         backbone=dict(type='ShortcutViT', arch=ARCH, img_size=SIZE),
-        head=dict(type='FusionHead', in_channels=32, out_channels=K)))
+        head=dict(type='FusionHead', in_channels=32, out_channels=K), **heads))
     model.init_weights()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -37,8 +40,8 @@ def union_batch():
     torch.manual_seed(1)
     images = torch.randn(4, 3, *SIZE)
     samples = []
-    for heatmaps in torch.rand(4, K, 16, 12):
-        sample = PoseDataSample()
+    for name, heatmaps in zip(SETS, torch.rand(4, K, 16, 12)):
+        sample = PoseDataSample(metainfo=dict(dataset_name=name))
         sample.gt_fields = PixelData(heatmaps=heatmaps)
         sample.gt_instance_labels = InstanceData(keypoint_weights=torch.ones(1, K))
         samples.append(sample)
@@ -80,6 +83,25 @@ def test_gradients_are_those_of_the_union_batch(tmp_path):
         assert found.keys() == expected.keys()
         for name, gradient in expected.items():
             torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-7, msg=name)
+
+
+HEADS = dict(dataset='coco', associates=dict(mpii={}))
+
+
+def save_gradients_of_heads(rank, folder):
+    images, samples = union_batch()
+    half = slice(2 * rank, 2 * rank + 2)
+    model = MMDistributedDataParallel(build(**HEADS))
+    torch.save(gradients(model, images[half], samples[half]), f'{folder}/{rank}.pth')
+
+
+def test_heads_of_sets_that_a_process_lacks_do_not_stop_it(tmp_path):
+    in_processes(save_gradients_of_heads, tmp_path)
+    expected = gradients(build(**HEADS), *union_batch())
+    found = torch.load(tmp_path / '1.pth')
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-7, msg=name)
 
 
 def step_with_sharded_optimizer(rank, folder):

@@ -1,4 +1,4 @@
-"""AI Challenger: 14 joints, 256x192, AP on ground-truth boxes; a person's size is its box.
+"""AI Challenger: 14 joints, 256x192, AP on ground-truth boxes.
 
 AIC_ROOT has annotations/ and the folders of the two downloads.
 """

@@ -38,7 +38,7 @@ from refinepose_mm.deploy.evaluate import evaluate
 from refinepose_mm.files import replacing
 
 sys.path.insert(0, str(Path(__file__).parent))
-from systems import ROWS, Row  # noqa: E402
+from systems import MMPOSE, ROWS, Row  # noqa: E402
 
 # Keys of the metrics, and how MMPose's metafiles call them.
 METRICS = dict(coco={'coco/AP': 'AP', 'coco/AR': 'AR'}, mpii={'PCK': 'Mean'})
@@ -239,6 +239,7 @@ def run(args: argparse.Namespace) -> None:
             rows.append(run_row(row, args.data, weights, device, args.output / 'logs'))
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             reason = next(iter(str(error).splitlines()), type(error).__name__)
+            reason = reason.replace(f'{MMPOSE}/', '')  # where it is on this machine
             tqdm.write(f'{Path(row.config).stem} does not run: {reason}', file=sys.stderr)
             rows.append(dict(row._asdict(), error=reason))
         for name, text in (('json', json.dumps(dict(about, rows=rows), indent=1)),

@@ -40,6 +40,12 @@ def joint_problems(config: Config, dataset: dict, where: str) -> list[str]:
 
 def num_keypoints(dataset: dict) -> tuple[int | None, str | None]:
     """Number of keypoints by a data set's metainfo, or what is wrong with it."""
+    parsed, problem = _parsed_metainfo(dataset)
+    return (parsed['num_keypoints'] if parsed else None), problem
+
+
+def _parsed_metainfo(dataset: dict) -> tuple[dict | None, str | None]:
+    """A data set's metainfo as MMPose reads it, or what is wrong with it."""
     from mmpose.datasets.datasets.utils import parse_pose_metainfo
     metainfo = dataset.get('metainfo') or getattr(_class_of(dataset), 'METAINFO', None)
     if not metainfo:
@@ -58,11 +64,11 @@ def num_keypoints(dataset: dict) -> tuple[int | None, str | None]:
         return None, f'metainfo is broken: {type(error).__name__} {_first_line(error)}'
     count = parsed['num_keypoints']
     for field, name in (('joint_weights', 'dataset_keypoint_weights'), ('sigmas', 'sigmas')):
-        none = field == 'sigmas' and not len(parsed[name])  # hands and faces: no metric asks
-        if len(parsed[name]) != count and not none:
+        # Hands and faces have no sigmas, and metrics that need none.
+        if len(parsed[name]) != count and (field != 'sigmas' or len(parsed[name])):
             return None, (f'metainfo has {count} keypoints in keypoint_info and '
                           f'{len(parsed[name])} in {field}')
-    return count, None
+    return parsed, None
 
 
 def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict]) -> list[str]:
@@ -80,7 +86,11 @@ def dataset_problems(dataset: dict, where: str, read: Reader, metrics: list[dict
     kind = _class_of(dataset)
     if kind is None:
         return [f'{where}.type: no data set {dataset.get("type")} is registered']
-    expected, problem = num_keypoints(dataset)
+    metainfo, problem = _parsed_metainfo(dataset)
+    expected = metainfo['num_keypoints'] if metainfo else None
+    if metainfo and not len(metainfo['sigmas']) and any(
+            metric.get('type') == 'CocoMetric' for metric in metrics):
+        problem = 'metainfo has no sigmas, which CocoMetric needs'
     problems = [f'{where}: {problem}'] if problem else []
     root = dataset.get('data_root')
     ann_file = _join(root, dataset.get('ann_file') or '')

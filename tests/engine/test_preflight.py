@@ -12,6 +12,7 @@ import torch
 from conftest import ROOT
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from torch import nn
 
 from refinepose_mm.datasets import toy_people
@@ -219,6 +220,28 @@ def test_broken_metainfo(config, metainfo, words):
     config.train_dataloader.dataset.metainfo = metainfo
     problem, = [line for line in problems_of(config) if line.startswith('train_dataloader.')]
     assert words in problem
+
+
+def test_sigmas_may_be_missing_where_no_metric_needs_them(config):
+    """As in MMPose's metainfo of OneHand10K and WFLW."""
+    metainfo = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
+    joints = {index: dict(name=name, swap='') for index, name in
+              metainfo['keypoint_id2name'].items()}
+    for loader in (config.train_dataloader, config.val_dataloader, config.test_dataloader):
+        loader.dataset.metainfo = dict(dataset_name='x', keypoint_info=joints, skeleton_info={},
+                                       joint_weights=[1.] * 17, sigmas=[])
+    assert problems_of(config, ['train']) == []
+    assert problems_of(config, ['val']) == [
+        'val_dataloader.dataset: metainfo has no sigmas, which CocoMetric needs']
+    config.val_evaluator = dict(type='PCKAccuracy')
+    assert problems_of(config, ['val']) == []
+
+
+def test_joints_in_several_lists_are_not_counted(config):
+    """COCO-WholeBody's annotations: 17 joints in keypoints, and 116 elsewhere."""
+    config.model.head.out_channels = 133
+    config.train_dataloader.dataset.type = 'CocoWholeBodyDataset'
+    assert problems_of(config, ['train']) == []
 
 
 @pytest.mark.parametrize('changes, words', [
