@@ -9,10 +9,10 @@ from conftest import ROOT
 
 PACKAGE = ROOT / 'refinepose_mm'
 # From the ground up; a room may import from those before it, and within itself without circles.
-LAYERS = ['version', 'bundled', 'files', 'pillow', 'pickles', 'coco', 'compat', 'ops', 'engine', 'models',
-          'codecs', 'datasets', 'downloads', 'checkpoints', 'weights', 'recipes', 'complexity',
-          'startup', 'hook', 'doctor', 'run', 'deploy', 'own_data', 'demo', 'train', 'benchmark',
-          'apis', 'plugin', 'cli', '__main__', '__init__']
+LAYERS = ['version', 'bundled', 'files', 'pillow', 'pickles', 'coco', 'compat', 'ops', 'engine',
+          'models', 'codecs', 'datasets', 'downloads', 'checkpoints', 'weights', 'recipes',
+          'complexity', 'startup', 'hook', 'doctor', 'run', 'deploy', 'own_data', 'demo', 'train',
+          'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
 
 
 def module_name(path):

@@ -89,6 +89,9 @@ def check(data: Data, images: str | None, sides: tuple[str, str] | None
     Photos that are nowhere are a finding, unless their folder was given.
     """
     found = list(annotation_findings(data))
+    if not data.usable.any():  # each may be well by itself, such as a crowd
+        found.append(Finding('annotations', 'training can use none of them: it needs a listed '
+                             'image, a box and a labelled joint, and no crowd', []))
     looks: list[Look] = []
     folder = None
     try:

@@ -130,6 +130,16 @@ def test_the_sheet_replaces_nothing_that_is_read(copy, capsys):
     assert before == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
 
 
+def test_crowds_alone_are_nothing_to_learn_from(copy, capsys):
+    path = dirty.toy_json(copy)
+    data = json.loads(path.read_text())
+    for annotation in data['annotations']:
+        annotation['iscrowd'] = 1
+    path.write_text(json.dumps(data))
+    check(path, code=1)
+    assert '! annotations     training can use none of them' in capsys.readouterr().out
+
+
 def test_numbers_without_end_are_no_numbers(copy, capsys):
     """json has integers that no float holds."""
     path = dirty.toy_json(copy)
