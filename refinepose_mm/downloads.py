@@ -66,6 +66,8 @@ def local_file(source: str | Path) -> Path:
         OSError: If the download fails, is cut or does not have the expected hash.
         ValueError: If the URL is broken, names no file or is not safe.
     """
+    if source == '':  # a path of it would be the current folder
+        raise FileNotFoundError('a checkpoint without a name not found')
     scheme, separator, _ = str(source).partition('://')
     if not separator:
         path = Path(source)

@@ -163,6 +163,11 @@ def test_a_long_name_is_shortened(server):
     assert path.read_bytes() == CONTENT and path.suffix == '.pth'
 
 
+def test_no_name_is_not_the_current_folder():
+    with pytest.raises(FileNotFoundError, match='a checkpoint without a name not found'):
+        local_file('')
+
+
 def test_a_length_is_not_needed_where_the_hash_is_known(server):
     server.respond = lambda request: send(request, length=None)
     url = server.url(f'encoder.pth#sha256={SHA256}')

@@ -31,10 +31,14 @@ class Problems:
 
     Args:
         strict: Raise the first problem instead.
+
+    Attributes:
+        first: The message of the first problem.
+        counts: How often there was one of a kind.
     """
 
     def __init__(self, strict: bool):
-        self.strict = strict
+        self.strict, self.first = strict, ''
         self.counts: Counter[str] = Counter()
 
     def add(self, kind: str, message: str, count: int = 1) -> None:
@@ -46,6 +50,7 @@ class Problems:
         if self.strict:
             raise ValueError(message)
         tqdm.write(f'refinepose predict: {message}', file=sys.stderr)
+        self.first = self.first or message
         self.counts[kind] += count
 
     def __str__(self) -> str:
@@ -222,7 +227,8 @@ def run(args: argparse.Namespace) -> int:
     results = predict(predictor, source, boxes, args.output, threshold, problems,
                       draw=args.draw, formats=args.formats)
     if not results.images:
-        raise ValueError(f'nothing of {path} could be read')
+        raise ValueError(f'nothing of {path} could be read'
+                         + (f': {problems.first}' if problems.first else ', it holds no frames'))
     if boxes is not None and not photos and source.skipped not in problems.counts:
         compare_names(boxes, list(map(str, range(results.images))), args.boxes, problems.add)
     names = [*(['drawings'] if drawn else []), *result_files(args.formats)]

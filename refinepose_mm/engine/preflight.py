@@ -42,6 +42,7 @@ MODES = ('train', 'val', 'test')
 OTHER_KEYS = {'custom_imports', 'compile', 'sync_bn', 'model_wrapper_cfg', 'preprocess_cfg',
               'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval',
               'data_mode', 'dataset_type', 'backend_args', 'vis_backends', 'codec'}
+FLIP_MODES = ('heatmap', 'udp_combined', 'offset')  # of MMPose's flip_heatmaps
 SIMILAR = .87  # of difflib: 'modl' is near to 'model', 'models2' is not
 
 
@@ -207,9 +208,27 @@ def model_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[s
     problems = []
     if not config.model.get('data_preprocessor') and not config.get('data_preprocessor'):
         problems.append('model has no data_preprocessor, so images would stay bytes')
-    if {'val', 'test'} & set(modes) and not (config.model.get('head') or {}).get('decoder'):
-        problems.append('model.head has no decoder, so its heatmaps cannot be evaluated')
+    if {'val', 'test'} & set(modes):
+        decoder = (config.model.get('head') or {}).get('decoder')
+        if not decoder:
+            problems.append('model.head has no decoder, so its heatmaps cannot be evaluated')
+        problems += _flip_problems(config.model.get('test_cfg') or {}, decoder or {})
     return problems
+
+
+def _flip_problems(test_cfg: dict, decoder: dict) -> list[str]:
+    """Flip tests of another kind of heatmaps than the codec's: MMPose reshapes what it gets."""
+    if not test_cfg.get('flip_test'):
+        return []
+    mode = test_cfg.get('flip_mode', 'heatmap')
+    if mode not in FLIP_MODES:
+        return [f'model.test_cfg.flip_mode must be one of {", ".join(FLIP_MODES)}, got {mode!r}']
+    is_combined = decoder.get('heatmap_type') == 'combined'
+    if (mode == 'udp_combined') != is_combined:
+        return [f"model.test_cfg.flip_mode is {mode!r}, but the heatmaps of model.head.decoder are "
+                f"{'combined with offsets' if is_combined else 'plain'}; set it to "
+                f"{'udp_combined' if is_combined else 'heatmap'!r}"]
+    return []
 
 
 def _initial(value: object, where: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from mmengine.utils import track_iter_progress
 
 from ..deploy.config import TRAIN_DATA, load_config
 from ..engine.preflight import problems_of
-from ..files import replacing, require_folder
+from ..files import refuse_inputs, replacing, require_folder
 from .findings import Finding, annotation_findings
 from .photos import Look, find_folder, look, photo_findings, split_findings
 from .schema import Data, read_data
@@ -56,16 +56,17 @@ def run(args: argparse.Namespace) -> int:
     """
     if Path(args.source).suffix == '.py':
         given = [name for name in ('images', 'val', 'val_images', 'sides', 'output')
-                 if getattr(args, name)]
+                 if getattr(args, name) is not None]
         if given:
             raise ValueError(f'--{given[0].replace("_", "-")} is for a json, not for a config')
         return check_config(args.source)
-    output = Path(args.output or f'{Path(args.source).stem}_check.png')
+    output = Path(f'{Path(args.source).stem}_check.png' if args.output is None else args.output)
     data = read_data(args.source)
     require_folder(output)
+    refuse_inputs(output, [name for name in (args.source, args.val) if name])
     found, looks, folder = check(data, args.images, args.sides)
     report(data, found)
-    if args.val:
+    if args.val is not None:
         val = read_data(args.val)
         val_found, val_looks, _ = check(val, args.val_images, args.sides)
         report(val, val_found)
@@ -74,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
         found += val_found + across
     sheet = draw(data, folder, pairs_by_name(data.names, args.sides)) if folder else None
     if sheet:
-        with replacing(output, [args.source]) as path:
+        with replacing(output, [folder / data.file_name(index)
+                                for index in range(len(data.photos))]) as path:
             sheet.save(path, 'PNG')
         print(f'wrote {output}: the left of a person must be green in both of its pictures')
     return conclusion(found)
@@ -87,12 +89,15 @@ def check(data: Data, images: str | None, sides: tuple[str, str] | None
     Photos that are nowhere are a finding, unless their folder was given.
     """
     found = list(annotation_findings(data))
+    if not data.usable.any():  # each may be well by itself, such as a crowd
+        found.append(Finding('annotations', 'training can use none of them: it needs a listed '
+                             'image, a box and a labelled joint, and no crowd', []))
     looks: list[Look] = []
     folder = None
     try:
         folder = find_folder(data, images)
     except (FileNotFoundError, ValueError) as error:
-        if images:
+        if images is not None:
             raise
         found.append(Finding('images', f'not looked at: {error}; name their folder with --images',
                              []))

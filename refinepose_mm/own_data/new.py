@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--split must be a share between 0 and 1, got {args.split:g}')
     data = learnable(read_data(args.source))
     photos = find_folder(data, args.images)
-    if args.val:
+    if args.val is not None:
         val = learnable(read_data(args.val))
         if val.names != data.names:
             raise ValueError(f'{args.val} has the joints {_short(val.names)}, {args.source} '
@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         held_out = split(data, args.split)
         parts = [(data, photos, ~held_out), (data, photos, held_out)]
-    source = open_source(args.weights, args.num_heads, args.expert) if args.weights else None
+    source = open_source(args.weights, args.num_heads, args.expert) if (
+        args.weights is not None) else None
     row = _row(args.arch, source)
     with named_if_full(output), tempfile.TemporaryDirectory(
             prefix=f'.{output.name}.', dir=output.resolve().parent) as parent:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..deploy.config import require_file
 from ..engine.annotations import is_table, read_json
 
 TABLES = ('images', 'annotations', 'categories')
@@ -81,10 +82,10 @@ def read_data(path: str | Path) -> Data:
 
     Raises:
         FileNotFoundError: If it does not exist.
+        IsADirectoryError: If it is a folder.
         ValueError: If it is no json of images, annotations and categories.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path} not found')
+    require_file(path)
     content = read_json(str(path))
     if isinstance(content, str):
         raise ValueError(content)

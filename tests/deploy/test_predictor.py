@@ -152,6 +152,10 @@ def test_bad_files_and_options(trained, tmp_path):
     weights = torch.load(checkpoint, weights_only=True)['state_dict']
     torch.save({f'module.{name}': value for name, value in weights.items()}, other)
     BatchPredictor(config, other)  # as DistributedDataParallel names them
+    weights['backbone.pos_embed'][0, 0, 0] = torch.nan
+    torch.save(weights, other)
+    with pytest.raises(ValueError, match='other.pth holds NaN or infinite numbers in 1 of '):
+        BatchPredictor(config, other)
     weights['backbone.pos_embed'] = weights['backbone.pos_embed'].to(torch.int8)
     torch.save(weights, other)
     with pytest.raises(ValueError, match='1 of another kind of numbers: backbone.pos_embed'):

@@ -203,7 +203,25 @@ def test_offsets_beside_heatmaps_are_no_mistake(config):
     config.model.head.out_channels = 3 * 17
     config.model.head.decoder = dict(type='UDPHeatmap', input_size=(96, 128),
                                      heatmap_size=(24, 32), heatmap_type='combined')
+    config.model.test_cfg.flip_mode = 'udp_combined'
     assert problems_of(config) == []
+    config.model.test_cfg.flip_mode = 'heatmap'
+    problem = ("model.test_cfg.flip_mode is 'heatmap', but the heatmaps of model.head.decoder are "
+               "combined with offsets; set it to 'udp_combined'")
+    assert problems_of(config) == [problem]
+    config.model.test_cfg.flip_test = False
+    assert problems_of(config) == []
+
+
+@pytest.mark.parametrize('mode, problem', [
+    ('udp_combined', "is 'udp_combined', but the heatmaps of model.head.decoder are plain; set it "
+                     "to 'heatmap'"),
+    ('mirror', "must be one of heatmap, udp_combined, offset, got 'mirror'")])
+def test_a_flip_test_of_other_heatmaps(config, mode, problem):
+    """MMPose ends in an error of shapes, or with other keypoints."""
+    config.model.test_cfg.flip_mode = mode
+    assert problems_of(config) == [f'model.test_cfg.flip_mode {problem}']
+    assert problems_of(config, ['train']) == []
 
 
 @pytest.mark.parametrize('metainfo, words', [

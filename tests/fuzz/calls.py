@@ -196,7 +196,7 @@ COMMANDS = [
         '--output': FOLDERS + _files('photos') + [
             ['{out}'], ['{out}/none/project'], [''], ['{out}/' + 'n' * 300]],
         '--arch': _words('giant', ''),
-        '--from': CHECKPOINTS + EXPORTS,
+        '--from': CHECKPOINTS + [words for words in EXPORTS if 'named' not in words[0]],
         '--num-heads': [['5', '--from', '{checkpoint.pth}'], ['x']],
         '--budget': _words('0', '-1', 'nan', 'inf', 'long', ''),
         '--sides': SIDES,

@@ -13,6 +13,7 @@ from PIL import Image
 from refinepose_mm import cli
 from refinepose_mm.own_data.check import check as findings_of
 from refinepose_mm.own_data.findings import annotation_findings
+from refinepose_mm.own_data.photos import look
 from refinepose_mm.own_data.schema import read_data
 from refinepose_mm.own_data.symmetry import (
     exchanged,
@@ -113,6 +114,46 @@ def test_what_is_no_json_of_keypoints_is_refused(tmp_path, monkeypatch, capsys, 
     assert reason in capsys.readouterr().err.strip()
     check('other.json', code=2)
     assert capsys.readouterr().err.strip() == 'refinepose check: other.json not found'
+    check('', code=2)
+    assert capsys.readouterr().err.strip() == 'refinepose check: a file without a name not found'
+    check(tmp_path, code=2)
+    assert capsys.readouterr().err.strip().endswith('is a folder, expected a file')
+
+
+def test_the_sheet_replaces_nothing_that_is_read(copy, capsys):
+    source = dirty.toy_json(copy)
+    before = {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+    for output in (source, dirty.toy_json(copy, 'val'), next((copy / 'train').glob('*.jpg'))):
+        check(source, '--val', dirty.toy_json(copy, 'val'), '--output', output, code=2)
+        assert f'output {output} is the input' in capsys.readouterr().err
+    check(source, '--val', '', code=2)  # not the same as no --val
+    assert before == {path: path.read_bytes() for path in copy.rglob('*') if path.is_file()}
+
+
+def test_crowds_alone_are_nothing_to_learn_from(copy, capsys):
+    path = dirty.toy_json(copy)
+    data = json.loads(path.read_text())
+    for annotation in data['annotations']:
+        annotation['iscrowd'] = 1
+    path.write_text(json.dumps(data))
+    check(path, code=1)
+    assert '! annotations     training can use none of them' in capsys.readouterr().out
+
+
+def test_numbers_without_end_are_no_numbers(copy, capsys):
+    """json has integers that no float holds."""
+    path = dirty.toy_json(copy)
+    data = json.loads(path.read_text())
+    data['annotations'][0]['bbox'][0] = data['annotations'][1]['keypoints'][0] = 10**400
+    path.write_text(json.dumps(data))
+    check(path, code=1)
+    assert capsys.readouterr().out.count('OverflowError') == 0
+
+
+def test_photos_beyond_pillows_limit_are_read(copy, monkeypatch):
+    """As training reads them."""
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 9)
+    assert look(next((copy / 'train').glob('*.jpg'))).problem == ''
 
 
 def test_photos_that_are_nowhere_are_said_and_the_rest_is_checked(copy, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -158,8 +159,12 @@ def cocos(data):
      'no category names its joints; add "keypoints": [names] to categories, 17 of them'),
     (lambda data: [person.pop('keypoints') for person in data['annotations']] and None, [],
      'annotations has an image that is listed, a box and a labelled joint'),
-    (None, ['--split', '1'], '--split must leave photos on both sides, got 1 of 12'),
-    (None, ['--budget', '0'], '--budget must be above 0 minutes, got 0'),
+    (None, ['--split', '.01'], '--split must leave photos on both sides, got 0.01 of 12'),
+    *((None, ['--split', share], f'--split must be a share between 0 and 1, got {share}')
+      for share in ('0', '1', 'nan', 'inf')),
+    *((None, ['--budget', minutes], f'--budget must be above 0 minutes, got {minutes}')
+      for minutes in ('0', 'nan', 'inf')),
+    (None, ['--from', ''], ' not found'),
     (None, ['--images', 'nowhere'], 'folder of images nowhere not found'),
     (None, ['--from', 'none.pth'], 'none.pth'),
 ])
@@ -172,6 +177,17 @@ def test_what_cannot_be_learned_is_refused_and_nothing_written(
     new(path, *split, *images, *words, '--output', tmp_path / 'made', code=2)
     assert reason in capsys.readouterr().err.strip().splitlines()[-1]
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(toy, tmp_path, monkeypatch, capsys):
+    def full(*args):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr('refinepose_mm.own_data.project.metainfo', full)
+    new(dirty.toy_json(toy), '--split', '.25', '--output', tmp_path / 'made', code=2)
+    assert (f"not written: No space left on device: '{tmp_path / 'made'}'"
+            in capsys.readouterr().err.splitlines()[-1])
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_existing_folder_and_another_validation_are_refused(toy, tmp_path, rewrite, capsys):

@@ -528,6 +528,12 @@ def test_the_command_never_writes_over_what_it_reads(tmp_path, capsys):
     assert main([*words, str(path)]) == 2
     assert 'is the input' in capsys.readouterr().err
     assert main(['weights', str(tmp_path), *words[2:], str(path)]) == 2
+    broken = tmp_path / 'broken.pth'
+    broken.write_text('no checkpoint')
+    capsys.readouterr()
+    assert main(['weights', str(broken), *words[2:], str(broken)]) == 2
+    assert 'is the input' in capsys.readouterr().err  # said before anything is read
+    broken.unlink()
     assert main([*words, str(tmp_path / 'none/encoder.pth')]) == 2
     assert 'not found' in capsys.readouterr().err
     assert path.read_bytes() == before
