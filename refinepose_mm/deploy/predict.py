@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from ..bundled import DEMO, config_and_weights
 from ..files import refuse_inputs, require_folder
-from .boxes import compare_names, read_boxes
+from .boxes import Boxes, read_boxes
+from .detectors import FAMILIES, Detector
+from .detectors.detector import BATCH, THRESHOLD
 from .media import DRAWINGS, Painter, Photos, Video, open_source
 from .predictor import BatchPredictor, Scene
 from .results import LINES, PREDICTIONS, Results, result_files
@@ -52,7 +51,7 @@ class Problems:
         return ', '.join(f'{kind}: {count}' for kind, count in self.counts.items())
 
 
-def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, list] | None,
+def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | Detector | None,
             folder: Path, threshold: float, problems: Problems, *, draw: str = 'skeleton',
             formats: Sequence[str] = ()) -> Results:
     """Find, draw and write. Whatever ends it, what was found is written.
@@ -60,7 +59,7 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
     Args:
         predictor: Finds the keypoints.
         source: Photos or a video; what cannot be read of it is a problem.
-        boxes: Of each photo or frame; None stands for whole images.
+        persons: Where they are in each photo or frame; None stands for whole images.
         folder: For drawings, ``predictions.jsonl`` and ``predictions.json``; made if missing.
         threshold: Keypoints with a lower score are not drawn, and marked as hidden in formats.
         problems: Where they go. If strict, the first one ends the reading and is raised when the
@@ -77,7 +76,6 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
         predictor.require_heatmaps()
     joints = Joints(list(predictor.names), predictor.metainfo['skeleton_links'])
     painter = Painter(predictor.metainfo, threshold, draw)
-    times: dict[str, Fraction | None] = {}  # of the frames in the predictor
     stopped: list[ValueError] = []
 
     def scenes() -> Iterator[Scene]:
@@ -94,20 +92,18 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
                     stopped.append(strict)
                     return
                 continue
-            times[frame.name] = frame.time
-            whole = [[0, 0, frame.image.shape[1], frame.image.shape[0]]]
-            yield Scene(frame.image, np.array(
-                whole if boxes is None else boxes.get(frame.name, []), np.float32), frame.name)
+            boxes, scores = persons.of(frame.name) if isinstance(persons, Boxes) else (None, None)
+            yield Scene(frame.image, boxes, frame.name, scores, frame.time)
 
-    found = predictor.stream(scenes(), heatmaps=draw == 'heatmap')
+    located = persons.stream(scenes()) if isinstance(persons, Detector) else scenes()
+    found = predictor.stream(located, heatmaps=draw == 'heatmap')
     with ExitStack() as files:
         results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
         writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
         for scene, poses in tqdm(found, total=source.count, unit='image'):
-            time = times.pop(scene.name)
-            results.write(scene, poses, time)
+            results.write(scene, poses)
             if writer is not None:
-                writer.write(Frame(scene.name, painter(scene.image, poses), time))
+                writer.write(Frame(scene.name, painter(scene.image, poses), scene.time))
     if stopped:
         raise stopped[0]
     return results
@@ -121,7 +117,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', help='a checkpoint, or what `refinepose export` wrote')
     parser.add_argument('--boxes', type=Path,
                         help='json: file names, or frame numbers from 0, and for each a list of '
-                        '[left, top, right, bottom] in pixels; default: whole images')
+                        "[left, top, right, bottom] in pixels; or COCO's list of detections; "
+                        'default: whole images')
+    parser.add_argument('--detector', metavar='FILE',
+                        help='finds the persons: an ONNX or OpenVINO file of YOLOX, YOLO or '
+                        'RTMDet, or a config of mmdet')
+    parser.add_argument('--detector-weights', metavar='FILE', help="the config's checkpoint")
+    parser.add_argument('--detector-family', choices=FAMILIES, metavar='F',
+                        help='of a file that does not tell itself: %(choices)s')
+    parser.add_argument('--box-threshold', type=float, default=THRESHOLD,
+                        help='lowest score of a detected person, 0 to 1; default: %(default)s')
     parser.add_argument('--output', type=Path, default=Path('predictions'),
                         help=f'folder for drawn images, {LINES} (as they come) and {PREDICTIONS} '
                         '(at the end); default: %(default)s')
@@ -196,31 +201,55 @@ def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[P
             refuse_inputs(output, [same])
 
 
+def _persons(args: argparse.Namespace, problems: Problems) -> Boxes | Detector | None:
+    """Where persons are, from a json or by a detector; None stands for whole images.
+
+    Raises:
+        ValueError: If both are asked for, or options lack their detector.
+    """
+    if not 0 <= args.box_threshold <= 1:
+        raise ValueError(f'--box-threshold must be from 0 to 1, got {args.box_threshold}')
+    if args.boxes and args.detector:
+        raise ValueError(f'expected --boxes or --detector, got both: {args.boxes}, {args.detector}')
+    if args.detector:
+        detector = Detector(args.detector, args.detector_weights, args.box_threshold,
+                            min(BATCH, max(1, args.batch_size)), args.detector_family, args.device)
+        print(f'persons by {detector.description}')
+        return detector
+    if args.detector_weights or args.detector_family:
+        raise ValueError('--detector-weights and --detector-family need --detector')
+    if args.boxes:
+        return read_boxes(args.boxes, problems.add, args.box_threshold)
+    print('no --detector and no --boxes: each whole image is one person; --detector FILE.onnx '
+          'finds persons')
+    return None
+
+
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
     config, weights, path = _grammar(args)
     if not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
     problems = Problems(args.strict)
-    source, boxes = open_source(path, args.recursive), read_boxes(args.boxes, problems.add)
+    source, persons = open_source(path, args.recursive), _persons(args, problems)
     drawn = [] if args.draw == 'none' else source.outputs(args.output)
     written = [args.output / name for name in result_files(args.formats)]
-    read = [Path(config), Path(weights), path, *source.paths, *filter(None, [args.boxes])]
+    read = [Path(config), Path(weights), path, *source.paths, *map(Path, filter(None, [
+        args.boxes, args.detector, args.detector_weights]))]
     _refuse_outputs(args.output, path, args.recursive, drawn + written, read)
     photos = isinstance(source, Photos)
-    if boxes is not None and photos:
-        compare_names(boxes, source.names, args.boxes, problems.add)
-    elif boxes is not None and not any(re.fullmatch('0|[1-9][0-9]*', name) for name in boxes):
-        raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
-                         f'such as {next(iter(boxes), "none")}')
+    if isinstance(persons, Boxes) and photos:
+        persons.compare(source.names, problems.add)
+    elif isinstance(persons, Boxes):
+        persons.require_frames()
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
                                trust=args.trust)
-    results = predict(predictor, source, boxes, args.output, args.threshold, problems,
+    results = predict(predictor, source, persons, args.output, args.threshold, problems,
                       draw=args.draw, formats=args.formats)
     if not results.images:
         raise ValueError(f'nothing of {path} could be read')
-    if boxes is not None and not photos and source.skipped not in problems.counts:
-        compare_names(boxes, list(map(str, range(results.images))), args.boxes, problems.add)
+    if isinstance(persons, Boxes) and not photos and source.skipped not in problems.counts:
+        persons.compare(list(map(str, range(results.images))), problems.add)
     names = [*(['drawings'] if drawn else []), *result_files(args.formats)]
     print(f'{results.persons} persons in {results.images} images; {", ".join(names)} '
           f'are in {args.output}')
