@@ -13,6 +13,7 @@ from mmpose.visualization import PoseLocalVisualizer
 
 from ..datasets.images import read_image
 from ..files import replacing
+from .live import Camera, Stream, open_live
 from .poses import Heatmaps, Poses
 from .video import Frame, Video
 
@@ -103,25 +104,36 @@ class PhotoWriter:
         """Nothing is left to do."""
 
 
-def open_source(source: Path, recursive: bool = False) -> Photos | Video:
-    """Photos or a video, by the ending of the name.
+def open_source(source: Path | str, recursive: bool = False,
+                stride: int = 1) -> Photos | Video | Camera | Stream:
+    """Photos, a video, a camera or a stream, by the name.
 
     Args:
-        source: A photo, a folder or a video.
+        source: A photo, a folder or a video; a text may also be a camera's number or the address
+            of a stream.
         recursive: Also take the photos of all folders in the folder.
+        stride: Take every so many frames of a video, camera or stream.
 
     Raises:
         FileNotFoundError: If it does not exist, or is a folder without photos.
-        ImportError: If it is a video and PyAV is not installed.
-        OSError: If it cannot be read as a video.
-        ValueError: If the ending is unknown.
+        ImportError: If PyAV is needed and not installed.
+        OSError: If it cannot be read as a video or stream.
+        ValueError: If the ending is unknown, or a stride is asked of photos.
     """
+    if stride < 1:
+        raise ValueError(f'the stride must be at least 1, got {stride}')
+    live = open_live(source, stride) if isinstance(source, str) else None
+    if live is not None:
+        return live
+    source = Path(source)
     if not source.exists():
         raise FileNotFoundError(f'{source} not found')
+    if source.suffix.lower() in VIDEOS and not source.is_dir():
+        return Video(source, stride)
+    if stride != 1:
+        raise ValueError(f'{source} is no video, so there is no stride of {stride} frames')
     if source.is_dir() or source.suffix.lower() in IMAGES:
         return Photos(source, recursive)
-    if source.suffix.lower() in VIDEOS:
-        return Video(source)
     raise ValueError(f'{source} must be a folder or end in one of {", ".join(IMAGES + VIDEOS)}')
 
 

@@ -1,4 +1,4 @@
-"""`refinepose predict`: skeletons on photos and videos, by a checkpoint or an exported file."""
+"""`refinepose predict`: skeletons on photos, videos and streams."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Union
 
 from tqdm import tqdm
 
@@ -17,12 +18,17 @@ from ..bundled import DEMO, config_and_weights
 from ..files import refuse_inputs, require_folder
 from .boxes import Boxes, read_boxes
 from .detectors import FAMILIES, Detector
-from .detectors.detector import BATCH, THRESHOLD
+from .detectors.detector import THRESHOLD
+from .live import Camera, Stream, ended_by_interrupt
 from .media import DRAWINGS, Painter, Photos, Video, open_source
 from .predictor import BatchPredictor, Scene
 from .results import LINES, PREDICTIONS, Results, result_files
+from .smoothing import Smoother
 from .tables import FORMATS, Joints
+from .tracking import Tracker
 from .video import Frame
+
+Source = Union[Photos, Video, Camera, Stream]
 
 
 class Problems:
@@ -51,14 +57,15 @@ class Problems:
         return ', '.join(f'{kind}: {count}' for kind, count in self.counts.items())
 
 
-def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | Detector | None,
+def predict(predictor: BatchPredictor, source: Source, persons: Boxes | Detector | None,
             folder: Path, threshold: float, problems: Problems, *, draw: str = 'skeleton',
-            formats: Sequence[str] = ()) -> Results:
+            formats: Sequence[str] = (), smooth: bool = False) -> Results:
     """Find, draw and write. Whatever ends it, what was found is written.
 
     Args:
         predictor: Finds the keypoints.
-        source: Photos or a video; what cannot be read of it is a problem.
+        source: Photos, a video or a stream; what cannot be read of it is a problem. Persons that
+            are found in frames get identities.
         persons: Where they are in each photo or frame; None stands for whole images.
         folder: For drawings, ``predictions.jsonl`` and ``predictions.json``; made if missing.
         threshold: Keypoints with a lower score are not drawn, and marked as hidden in formats.
@@ -66,6 +73,7 @@ def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | 
             images before it are done.
         draw: A mode of :class:`~refinepose_mm.deploy.media.Painter`, or 'none'.
         formats: Further tables, of :data:`~refinepose_mm.deploy.tables.FORMATS`.
+        smooth: Smooth keypoints over the frames.
 
     Raises:
         OSError: If something cannot be written.
@@ -76,6 +84,9 @@ def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | 
         predictor.require_heatmaps()
     joints = Joints(list(predictor.names), predictor.metainfo['skeleton_links'])
     painter = Painter(predictor.metainfo, threshold, draw)
+    moving = not isinstance(source, Photos)
+    tracker = Tracker(predictor.metainfo['sigmas']) if moving and persons is not None else None
+    smoother = Smoother() if smooth else None
     stopped: list[ValueError] = []
 
     def scenes() -> Iterator[Scene]:
@@ -98,9 +109,14 @@ def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | 
     located = persons.stream(scenes()) if isinstance(persons, Detector) else scenes()
     found = predictor.stream(located, heatmaps=draw == 'heatmap')
     with ExitStack() as files:
+        files.enter_context(ended_by_interrupt(source))
         results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
         writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
         for scene, poses in tqdm(found, total=source.count, unit='image'):
+            if tracker is not None:
+                poses.identities = tracker(poses, scene.time)
+            if smoother is not None:
+                poses.keypoints = smoother(poses, scene.time)
             results.write(scene, poses)
             if writer is not None:
                 writer.write(Frame(scene.name, painter(scene.image, poses), scene.time))
@@ -111,7 +127,8 @@ def predict(predictor: BatchPredictor, source: Photos | Video, persons: Boxes | 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose predict`."""
-    parser.add_argument('source', nargs='+', help='a photo, a folder of photos, or a video')
+    parser.add_argument('source', nargs='+', help='a photo, a folder of photos, a video, '
+                        "a camera's number, or a stream's address such as rtsp://...")
     parser.add_argument('--config', help='config of the model; default: the bundled one, '
                         f'{DEMO!r}')
     parser.add_argument('--weights', help='a checkpoint, or what `refinepose export` wrote')
@@ -127,6 +144,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='of a file that does not tell itself: %(choices)s')
     parser.add_argument('--box-threshold', type=float, default=THRESHOLD,
                         help='lowest score of a detected person, 0 to 1; default: %(default)s')
+    parser.add_argument('--stride', type=int, default=1, metavar='N',
+                        help='take every N-th frame; a drawn video keeps its time')
+    parser.add_argument('--smooth', action='store_true',
+                        help='smooth the keypoints of each person over the frames')
     parser.add_argument('--output', type=Path, default=Path('predictions'),
                         help=f'folder for drawn images, {LINES} (as they come) and {PREDICTIONS} '
                         '(at the end); default: %(default)s')
@@ -150,7 +171,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'name it, leave it out, and exit with 1')
 
 
-def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
+def _grammar(args: argparse.Namespace) -> tuple[str, str, str]:
     """Config, weights and source; CONFIG WEIGHTS SOURCE, of earlier versions, works, too.
 
     Without a config it is the bundled model's.
@@ -163,7 +184,7 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
         config, weights, source = words
         print('refinepose predict: CONFIG WEIGHTS SOURCE is deprecated; write: refinepose predict '
               f'{source} --config {config} --weights {weights}', file=sys.stderr)
-        return config, weights, Path(source)
+        return config, weights, source
     if len(words) != 1 or (args.config is None and args.weights is not None):
         raise ValueError('expected SOURCE [--config CONFIG --weights WEIGHTS], got '
                          f'{len(words)} x SOURCE, --config {args.config}, --weights '
@@ -172,12 +193,14 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
     if args.config is None:
         print(f'no --config: this is the bundled demonstration model {DEMO!r}, for one person on a '
               'sport photo, 14 joints')
-    return str(config), str(weights), Path(words[0])
+    return str(config), str(weights), words[0]
 
 
-def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[Path],
+def _refuse_outputs(folder: Path, source: Path | None, recursive: bool, outputs: list[Path],
                     inputs: list[Path]) -> None:
     """Refuse to write into the source's folder or onto any input, also through links.
+
+    Cameras and streams have no folder: their source is None.
 
     Raises:
         ValueError: If that would happen.
@@ -186,10 +209,10 @@ def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[P
     if folder.exists():
         if not folder.is_dir():
             raise NotADirectoryError(f'output {folder} is a file, expected a folder')
-        home = source if source.is_dir() else source.parent
-        if os.path.samefile(folder, home):
+        home = source and (source if source.is_dir() else source.parent)
+        if home and os.path.samefile(folder, home):
             raise ValueError(f'output {folder} is the folder of the source; name another one')
-    if recursive and source.resolve() in folder.resolve().parents:
+    if recursive and source and source.resolve() in folder.resolve().parents:
         raise ValueError(f'output {folder} is inside of the source {source}, which is read with '
                          'all its folders; name another one')
     identities = {(status.st_dev, status.st_ino): path
@@ -213,7 +236,7 @@ def _persons(args: argparse.Namespace, problems: Problems) -> Boxes | Detector |
         raise ValueError(f'expected --boxes or --detector, got both: {args.boxes}, {args.detector}')
     if args.detector:
         detector = Detector(args.detector, args.detector_weights, args.box_threshold,
-                            min(BATCH, max(1, args.batch_size)), args.detector_family, args.device)
+                            1 if args.batch_size == 1 else None, args.detector_family, args.device)
         print(f'persons by {detector.description}')
         return detector
     if args.detector_weights or args.detector_family:
@@ -227,17 +250,21 @@ def _persons(args: argparse.Namespace, problems: Problems) -> Boxes | Detector |
 
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
-    config, weights, path = _grammar(args)
+    config, weights, word = _grammar(args)
     if not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
     problems = Problems(args.strict)
-    source, persons = open_source(path, args.recursive), _persons(args, problems)
+    source = open_source(word, args.recursive, args.stride)
+    photos = isinstance(source, Photos)
+    if args.smooth and photos:
+        raise ValueError(f'--smooth is for videos and streams, got {word}')
+    persons = _persons(args, problems)
     drawn = [] if args.draw == 'none' else source.outputs(args.output)
     written = [args.output / name for name in result_files(args.formats)]
-    read = [Path(config), Path(weights), path, *source.paths, *map(Path, filter(None, [
-        args.boxes, args.detector, args.detector_weights]))]
+    path = Path(word) if source.paths else None
+    read = [Path(config), Path(weights), *filter(None, [path]), *source.paths, *map(Path, filter(
+        None, [args.boxes, args.detector, args.detector_weights]))]
     _refuse_outputs(args.output, path, args.recursive, drawn + written, read)
-    photos = isinstance(source, Photos)
     if isinstance(persons, Boxes) and photos:
         persons.compare(source.names, problems.add)
     elif isinstance(persons, Boxes):
@@ -245,11 +272,12 @@ def run(args: argparse.Namespace) -> int:
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
                                trust=args.trust)
     results = predict(predictor, source, persons, args.output, args.threshold, problems,
-                      draw=args.draw, formats=args.formats)
+                      draw=args.draw, formats=args.formats, smooth=args.smooth)
     if not results.images:
-        raise ValueError(f'nothing of {path} could be read')
+        raise ValueError(f'nothing of {path or source} could be read')
     if isinstance(persons, Boxes) and not photos and source.skipped not in problems.counts:
-        persons.compare(list(map(str, range(results.images))), problems.add)
+        frames = range(0, results.images * args.stride, args.stride)
+        persons.every(args.stride).compare(list(map(str, frames)), problems.add)
     names = [*(['drawings'] if drawn else []), *result_files(args.formats)]
     print(f'{results.persons} persons in {results.images} images; {", ".join(names)} '
           f'are in {args.output}')

@@ -54,7 +54,7 @@ class Scene(NamedTuple):
     boxes: np.ndarray | None = None
     name: str = ''
     box_scores: np.ndarray | None = None
-    time: Fraction | None = None
+    time: Fraction | float | None = None
 
 
 class _Waiting(NamedTuple):
