@@ -17,6 +17,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Callable
@@ -28,6 +29,8 @@ from walkers import paint, walk
 from refinepose_mm.bundled import bundled
 from refinepose_mm.cli import main as refinepose
 from refinepose_mm.deploy import media, predict, predictor, results, video
+from refinepose_mm.deploy.detectors import Detector
+from refinepose_mm.engine.memory import keep_memory
 
 SIZE = (640, 480)
 DETECTOR = '''
@@ -76,10 +79,17 @@ def save_detector(folder: Path) -> tuple[str, str]:
     return str(folder / 'rtmdet.py'), str(folder / 'rtmdet.pth')
 
 
-def ours(film: Path, config: str, weights: str, folder: Path, *words: str) -> None:
-    code = refinepose(['predict', str(film), '--config', config, '--weights', weights, '--output',
-                       str(folder / 'ours'), *words])
-    assert code == 0
+def ours(film: Path, config: str, weights: str, folder: Path,
+         detector: tuple[str, str] | None = None) -> Callable:
+    """`refinepose predict`, built before the clock runs."""
+    network = predictor.BatchPredictor(config, weights)
+    persons = Detector(*detector, batch_size=8) if detector else None
+
+    def run() -> None:
+        predict.predict(network, video.Video(film), persons, folder / 'ours', .3,
+                        predict.Problems(strict=True))
+
+    return run
 
 
 def theirs(film: Path, config: str, weights: str, folder: Path, **options: str) -> Callable:
@@ -118,6 +128,11 @@ def rtmlib(film: Path, model: str, folder: Path) -> Callable:
     return run
 
 
+def apart(items: Iterable) -> Iterator:
+    """In the place of threads: each item is made when it is asked for."""
+    yield from items
+
+
 def profile(run: Callable) -> dict[str, float]:
     """Seconds of the parts of ours."""
     seconds: dict[str, float] = {}
@@ -149,9 +164,13 @@ def main() -> None:
     parser.add_argument('--frames', type=int, default=100)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--output', type=Path)
+    parser.add_argument('--detector', action='store_true', help='the runs with a detector')
+    parser.add_argument('--apart', action='store_true', help='ours without threads')
     args = parser.parse_args()
     import torch
-    assert predict  # ours are imported before the clock runs
+    keep_memory()  # as the command does; it serves all
+    if args.apart:
+        predict.ahead = apart
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
         folder = Path(place)
         film = folder / 'film.mp4'
@@ -172,18 +191,19 @@ def main() -> None:
             assert refinepose(['export', plain, weights, '--format', 'onnx', '--output',
                                str(folder / name), *words]) == 0
         detector = save_detector(folder)
-        found = ('--detector', detector[0], '--detector-weights', detector[1])
         runs = {
-            'ours, checkpoint': lambda: ours(film, plain, weights, folder),
+            'ours, checkpoint': ours(film, plain, weights, folder),
             "MMPose's inferencer, checkpoint": theirs(film, plain, weights, folder,
                                                       det_model='whole_image'),
-            'ours, ONNX': lambda: ours(film, plain, str(folder / 'demo.onnx'), folder),
+            'ours, ONNX': ours(film, plain, str(folder / 'demo.onnx'), folder),
             'rtmlib, ONNX': rtmlib(film, str(folder / 'rtmlib.onnx'), folder),
-            'ours, checkpoint, RTMDet-tiny': lambda: ours(film, plain, weights, folder, *found),
+            'ours, checkpoint, RTMDet-tiny': ours(film, plain, weights, folder, detector),
             "MMPose's inferencer, checkpoint, RTMDet-tiny": theirs(
                 film, plain, weights, folder, det_model=detector[0], det_weights=detector[1],
                 det_cat_ids=[0]),
         }
+        profiled = runs['ours, checkpoint']
+        runs = {name: run for name, run in runs.items() if ('RTMDet' in name) == args.detector}
         times: dict[str, list[float]] = {name: [] for name in runs}
         for number in range(args.rounds + 1):
             for name, run in runs.items():
@@ -194,7 +214,7 @@ def main() -> None:
                 if number:  # the first round warms up
                     times[name].append(time.perf_counter() - start)
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            parts = profile(runs['ours, checkpoint'])
+            parts = profile(profiled)
         stack.close()
     print(f'{args.frames} frames of {SIZE[0]}x{SIZE[1]}, one person each, median of {args.rounds} '
           f'rounds, {torch.get_num_threads()} threads, load {os.getloadavg()[0]:.1f}')

@@ -21,6 +21,8 @@ IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 DRAWINGS = ('skeleton', 'heatmap', 'compare')
 FAINT = .1  # heatmaps below are not drawn
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+LIGHTNESS = (.114, .587, .299)  # of B, G, R
 HUE_STEP = 67  # of neighbouring identities in OpenCV's 180 hues: far apart, and all different
 
 
@@ -196,7 +198,9 @@ def _draw_identities(image: np.ndarray, boxes: np.ndarray, identities: np.ndarra
         left, top, right, bottom = (int(value) for value in box.round())
         cv2.rectangle(image, (left, top), (right, bottom), colour, max(1, round(2 * size)))
         # Inside of the image, also where the box is not.
-        corner = max(left, 0) + 3, max(top, 0) + 3 + round(25 * max(size, .5))
-        for ink, width in (((0, 0, 0), 3), (colour, 1)):
-            cv2.putText(image, str(identity), corner, cv2.FONT_HERSHEY_SIMPLEX, max(size, .5), ink,
-                        max(1, round(width * max(size, 1))), cv2.LINE_AA)
+        corner, scale = np.maximum((left, top), 0), max(size, .6)
+        (width, height), _ = cv2.getTextSize(str(identity), FONT, scale, round(2 * scale))
+        cv2.rectangle(image, corner, corner + (width + 6, height + 8), colour, cv2.FILLED)
+        ink = (0, 0, 0) if np.dot(colour, LIGHTNESS) > 100 else (255, 255, 255)
+        cv2.putText(image, str(identity), corner + (3, height + 4), FONT, scale, ink,
+                    round(2 * scale), cv2.LINE_AA)

@@ -15,12 +15,14 @@ from typing import Union
 from tqdm import tqdm
 
 from ..bundled import DEMO, config_and_weights
+from ..engine.memory import keep_memory
 from ..files import refuse_inputs, require_folder
 from .boxes import Boxes, read_boxes
 from .detectors import FAMILIES, Detector
-from .detectors.detector import THRESHOLD
+from .detectors.detector import BATCH, THRESHOLD
 from .live import Camera, Stream, ended_by_interrupt
 from .media import DRAWINGS, Painter, Photos, Video, open_source
+from .overlap import ahead
 from .predictor import BatchPredictor, Scene
 from .results import LINES, PREDICTIONS, Results, result_files
 from .smoothing import Smoother
@@ -106,10 +108,12 @@ def predict(predictor: BatchPredictor, source: Source, persons: Boxes | Detector
             boxes, scores = persons.of(frame.name) if isinstance(persons, Boxes) else (None, None)
             yield Scene(frame.image, boxes, frame.name, scores, frame.time)
 
-    located = persons.stream(scenes()) if isinstance(persons, Detector) else scenes()
-    found = predictor.stream(located, heatmaps=draw == 'heatmap')
+    read = ahead(scenes())
+    located = persons.stream(read) if isinstance(persons, Detector) else read
     with ExitStack() as files:
         files.enter_context(ended_by_interrupt(source))
+        found = files.enter_context(closing(ahead(predictor.stream(
+            located, heatmaps=draw == 'heatmap'))))
         results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
         writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
         for scene, poses in tqdm(found, total=source.count, unit='image'):
@@ -236,7 +240,8 @@ def _persons(args: argparse.Namespace, problems: Problems) -> Boxes | Detector |
         raise ValueError(f'expected --boxes or --detector, got both: {args.boxes}, {args.detector}')
     if args.detector:
         detector = Detector(args.detector, args.detector_weights, args.box_threshold,
-                            1 if args.batch_size == 1 else None, args.detector_family, args.device)
+                            min(BATCH['cuda'], max(1, args.batch_size)), args.detector_family,
+                            args.device)
         print(f'persons by {detector.description}')
         return detector
     if args.detector_weights or args.detector_family:
@@ -253,6 +258,8 @@ def run(args: argparse.Namespace) -> int:
     config, weights, word = _grammar(args)
     if not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
+    if args.device == 'cpu':
+        keep_memory()  # or larger batches are slower
     problems = Problems(args.strict)
     source = open_source(word, args.recursive, args.stride)
     photos = isinstance(source, Photos)

@@ -14,8 +14,8 @@ from .families import FAMILIES
 from .openmmlab import MMDetDetector
 
 THRESHOLD = .3  # as in MMPose's inferencer
-# Images at a time. RTMDet-tiny took 165 ms of CPU time for each of 1 or 2 images, and 220 of 8: their
-# features leave the caches.
+# Images at a time. For each, RTMDet-tiny took 165 ms of CPU time alone or in twos and 220 in
+# eights; with `keep_memory` 170, 163 and 151. (640x640, one thread of an EPYC, Zen 5, 2026-11-26)
 BATCH = dict(cpu=2, cuda=8)
 
 
@@ -50,7 +50,7 @@ class Detector:
         if not 0 <= threshold <= 1:
             raise ValueError(f'the threshold of boxes must be from 0 to 1, got {threshold}')
         if batch_size is None:
-            batch_size = BATCH.get(device.split(':')[0], BATCH['cuda'])
+            batch_size = BATCH['cuda' if path.suffix == '.py' and device != 'cpu' else 'cpu']
         if batch_size < 1:
             raise ValueError(f'batch_size must be at least 1, got {batch_size}')
         if family is not None and family not in FAMILIES:
