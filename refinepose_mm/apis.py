@@ -4,6 +4,9 @@
 name                       what it does
 =========================  ======================================================================
 :class:`BatchPredictor`    finds the keypoints of many persons in images or video frames
+:class:`Detector`          finds the persons for it, by an exported file or a config of mmdet
+:class:`Scene`             an image with boxes, for its stream
+:class:`Tracker`           gives persons in the frames of a video identities
 :class:`Poses`             what it returns: keypoints, names, scores, boxes; to_dict, to_pandas
 :func:`deploy`             makes a faster copy of a trained model, for eager PyTorch
 :func:`export`             writes a trained model to an ONNX, OpenVINO or torch.export file
@@ -19,17 +22,20 @@ name                       what it does
 """
 
 from .checkpoints import read_checkpoint
+from .deploy.detectors import Detector
 from .deploy.export import export, export_page
 from .deploy.fold import deploy
 from .deploy.formats import load_exported
 from .deploy.network import load_model
 from .deploy.poses import Poses
-from .deploy.predictor import BatchPredictor
+from .deploy.predictor import BatchPredictor, Scene
 from .deploy.quantize import quantize
+from .deploy.tracking import Tracker
 from .recipes import refinepose, vitpose
 from .weights import load_encoder
 
 __all__ = [
-    'BatchPredictor', 'Poses', 'deploy', 'export', 'export_page', 'load_encoder', 'load_exported',
-    'load_model', 'quantize', 'read_checkpoint', 'refinepose', 'vitpose'
+    'BatchPredictor', 'Detector', 'Poses', 'Scene', 'Tracker', 'deploy', 'export', 'export_page',
+    'load_encoder', 'load_exported', 'load_model', 'quantize', 'read_checkpoint', 'refinepose',
+    'vitpose'
 ]

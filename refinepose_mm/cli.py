@@ -20,7 +20,7 @@ from .version import __version__
 COMMANDS = {  # name: (module, summary)
     'check': ('own_data.check', 'say what is odd about a json of keypoints, or about a config'),
     'new': ('own_data.new', 'write a project for a json of keypoints: joints, config, commands'),
-    'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
+    'predict': ('deploy.predict', 'find and draw the persons on photos, videos and streams'),
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
     'calibrate': ('deploy.calibrate', 'make probabilities of the scores of a model or file'),

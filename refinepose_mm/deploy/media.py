@@ -13,6 +13,7 @@ from mmpose.visualization import PoseLocalVisualizer
 
 from ..datasets.images import read_image
 from ..files import replacing
+from .live import Camera, Stream, open_live
 from .poses import Heatmaps, Poses
 from .video import Frame, Video
 
@@ -20,6 +21,8 @@ IMAGES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 DRAWINGS = ('skeleton', 'heatmap', 'compare')
 FAINT = .1  # heatmaps below are not drawn
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+LIGHTNESS = (.114, .587, .299)  # of B, G, R
 HUE_STEP = 67  # of neighbouring identities in OpenCV's 180 hues: far apart, and all different
 
 
@@ -103,25 +106,36 @@ class PhotoWriter:
         """Nothing is left to do."""
 
 
-def open_source(source: Path, recursive: bool = False) -> Photos | Video:
-    """Photos or a video, by the ending of the name.
+def open_source(source: Path | str, recursive: bool = False,
+                stride: int = 1) -> Photos | Video | Camera | Stream:
+    """Photos, a video, a camera or a stream, by the name.
 
     Args:
-        source: A photo, a folder or a video.
+        source: A photo, a folder or a video; a text may also be a camera's number or the address
+            of a stream.
         recursive: Also take the photos of all folders in the folder.
+        stride: Take every so many frames of a video, camera or stream.
 
     Raises:
         FileNotFoundError: If it does not exist, or is a folder without photos.
-        ImportError: If it is a video and PyAV is not installed.
-        OSError: If it cannot be read as a video.
-        ValueError: If the ending is unknown.
+        ImportError: If PyAV is needed and not installed.
+        OSError: If it cannot be read as a video or stream.
+        ValueError: If the ending is unknown, or a stride is asked of photos.
     """
+    if stride < 1:
+        raise ValueError(f'the stride must be at least 1, got {stride}')
+    live = open_live(source, stride) if isinstance(source, str) else None
+    if live is not None:
+        return live
+    source = Path(source)
     if not source.exists():
         raise FileNotFoundError(f'{source} not found')
+    if source.suffix.lower() in VIDEOS and not source.is_dir():
+        return Video(source, stride)
+    if stride != 1:
+        raise ValueError(f'{source} is no video, so there is no stride of {stride} frames')
     if source.is_dir() or source.suffix.lower() in IMAGES:
         return Photos(source, recursive)
-    if source.suffix.lower() in VIDEOS:
-        return Video(source)
     raise ValueError(f'{source} must be a folder or end in one of {", ".join(IMAGES + VIDEOS)}')
 
 
@@ -184,7 +198,9 @@ def _draw_identities(image: np.ndarray, boxes: np.ndarray, identities: np.ndarra
         left, top, right, bottom = (int(value) for value in box.round())
         cv2.rectangle(image, (left, top), (right, bottom), colour, max(1, round(2 * size)))
         # Inside of the image, also where the box is not.
-        corner = max(left, 0) + 3, max(top, 0) + 3 + round(25 * max(size, .5))
-        for ink, width in (((0, 0, 0), 3), (colour, 1)):
-            cv2.putText(image, str(identity), corner, cv2.FONT_HERSHEY_SIMPLEX, max(size, .5), ink,
-                        max(1, round(width * max(size, 1))), cv2.LINE_AA)
+        corner, scale = np.maximum((left, top), 0), max(size, .6)
+        (width, height), _ = cv2.getTextSize(str(identity), FONT, scale, round(2 * scale))
+        cv2.rectangle(image, corner, corner + (width + 6, height + 8), colour, cv2.FILLED)
+        ink = (0, 0, 0) if np.dot(colour, LIGHTNESS) > 100 else (255, 255, 255)
+        cv2.putText(image, str(identity), corner + (3, height + 4), FONT, scale, ink,
+                    round(2 * scale), cv2.LINE_AA)

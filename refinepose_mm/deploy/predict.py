@@ -1,29 +1,36 @@
-"""`refinepose predict`: skeletons on photos and videos, by a checkpoint or an exported file."""
+"""`refinepose predict`: skeletons on photos, videos and streams."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from fractions import Fraction
 from pathlib import Path
+from typing import Union
 
-import numpy as np
 from tqdm import tqdm
 
 from ..bundled import DEMO, config_and_weights
+from ..engine.memory import keep_memory
 from ..files import refuse_inputs, require_folder
-from .boxes import compare_names, read_boxes
+from .boxes import Boxes, read_boxes
+from .detectors import FAMILIES, Detector
+from .detectors.detector import BATCH, THRESHOLD
+from .live import Camera, Stream, ended_by_interrupt
 from .media import DRAWINGS, Painter, Photos, Video, open_source
+from .overlap import ahead
 from .predictor import BatchPredictor, Scene, usual_threshold
 from .results import LINES, PREDICTIONS, Results, result_files
+from .smoothing import Smoother
 from .tables import FORMATS, Joints
+from .tracking import Tracker
 from .video import Frame
+
+Source = Union[Photos, Video, Camera, Stream]
 
 
 class Problems:
@@ -57,21 +64,23 @@ class Problems:
         return ', '.join(f'{kind}: {count}' for kind, count in self.counts.items())
 
 
-def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, list] | None,
+def predict(predictor: BatchPredictor, source: Source, persons: Boxes | Detector | None,
             folder: Path, threshold: float, problems: Problems, *, draw: str = 'skeleton',
-            formats: Sequence[str] = ()) -> Results:
+            formats: Sequence[str] = (), smooth: bool = False) -> Results:
     """Find, draw and write. Whatever ends it, what was found is written.
 
     Args:
         predictor: Finds the keypoints.
-        source: Photos or a video; what cannot be read of it is a problem.
-        boxes: Of each photo or frame; None stands for whole images.
+        source: Photos, a video or a stream; what cannot be read of it is a problem. Persons that
+            are found in frames get identities.
+        persons: Where they are in each photo or frame; None stands for whole images.
         folder: For drawings, ``predictions.jsonl`` and ``predictions.json``; made if missing.
         threshold: Keypoints with a lower score are not drawn, and marked as hidden in formats.
         problems: Where they go. If strict, the first one ends the reading and is raised when the
             images before it are done.
         draw: A mode of :class:`~refinepose_mm.deploy.media.Painter`, or 'none'.
         formats: Further tables, of :data:`~refinepose_mm.deploy.tables.FORMATS`.
+        smooth: Smooth keypoints over the frames.
 
     Raises:
         OSError: If something cannot be written.
@@ -82,7 +91,9 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
         predictor.require_heatmaps()
     joints = Joints(list(predictor.names), predictor.metainfo['skeleton_links'])
     painter = Painter(predictor.metainfo, threshold, draw)
-    times: dict[str, Fraction | None] = {}  # of the frames in the predictor
+    moving = not isinstance(source, Photos)
+    tracker = Tracker(predictor.metainfo['sigmas']) if moving and persons is not None else None
+    smoother = Smoother() if smooth else None
     stopped: list[ValueError] = []
 
     def scenes() -> Iterator[Scene]:
@@ -99,20 +110,25 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
                     stopped.append(strict)
                     return
                 continue
-            times[frame.name] = frame.time
-            whole = [[0, 0, frame.image.shape[1], frame.image.shape[0]]]
-            yield Scene(frame.image, np.array(
-                whole if boxes is None else boxes.get(frame.name, []), np.float32), frame.name)
+            boxes, scores = persons.of(frame.name) if isinstance(persons, Boxes) else (None, None)
+            yield Scene(frame.image, boxes, frame.name, scores, frame.time)
 
-    found = predictor.stream(scenes(), heatmaps=draw == 'heatmap')
+    read = ahead(scenes())
+    located = persons.stream(read) if isinstance(persons, Detector) else read
     with ExitStack() as files:
+        files.enter_context(ended_by_interrupt(source))
+        found = files.enter_context(closing(ahead(predictor.stream(
+            located, heatmaps=draw == 'heatmap'))))
         results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
         writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
         for scene, poses in tqdm(found, total=source.count, unit='image'):
-            time = times.pop(scene.name)
-            results.write(scene, poses, time)
+            if tracker is not None:
+                poses.identities = tracker(poses, scene.time)
+            if smoother is not None:
+                poses.keypoints = smoother(poses, scene.time)
+            results.write(scene, poses)
             if writer is not None:
-                writer.write(Frame(scene.name, painter(scene.image, poses), time))
+                writer.write(Frame(scene.name, painter(scene.image, poses), scene.time))
     if stopped:
         raise stopped[0]
     return results
@@ -120,13 +136,27 @@ def predict(predictor: BatchPredictor, source: Photos | Video, boxes: dict[str, 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose predict`."""
-    parser.add_argument('source', nargs='+', help='a photo, a folder of photos, or a video')
+    parser.add_argument('source', nargs='+', help='a photo, a folder of photos, a video, '
+                        "a camera's number, or a stream's address such as rtsp://...")
     parser.add_argument('--config', help='config of the model; default: the bundled one, '
                         f'{DEMO!r}')
     parser.add_argument('--weights', help='a checkpoint, or what `refinepose export` wrote')
     parser.add_argument('--boxes', type=Path,
                         help='json: file names, or frame numbers from 0, and for each a list of '
-                        '[left, top, right, bottom] in pixels; default: whole images')
+                        "[left, top, right, bottom] in pixels; or COCO's list of detections; "
+                        'default: whole images')
+    parser.add_argument('--detector', metavar='FILE',
+                        help='finds the persons: an ONNX or OpenVINO file of YOLOX, YOLO or '
+                        'RTMDet, or a config of mmdet')
+    parser.add_argument('--detector-weights', metavar='FILE', help="the config's checkpoint")
+    parser.add_argument('--detector-family', choices=FAMILIES, metavar='F',
+                        help='of a file that does not tell itself: %(choices)s')
+    parser.add_argument('--box-threshold', type=float, default=THRESHOLD,
+                        help='lowest score of a detected person, 0 to 1; default: %(default)s')
+    parser.add_argument('--stride', type=int, default=1, metavar='N',
+                        help='take every N-th frame; a drawn video keeps its time')
+    parser.add_argument('--smooth', action='store_true',
+                        help='smooth the keypoints of each person over the frames')
     parser.add_argument('--output', type=Path, default=Path('predictions'),
                         help=f'folder for drawn images, {LINES} (as they come) and {PREDICTIONS} '
                         '(at the end); default: %(default)s')
@@ -153,7 +183,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'name it, leave it out, and exit with 1')
 
 
-def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
+def _grammar(args: argparse.Namespace) -> tuple[str, str, str]:
     """Config, weights and source; CONFIG WEIGHTS SOURCE, of earlier versions, works, too.
 
     Without a config it is the bundled model's.
@@ -166,7 +196,7 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
         config, weights, source = words
         print('refinepose predict: CONFIG WEIGHTS SOURCE is deprecated; write: refinepose predict '
               f'{source} --config {config} --weights {weights}', file=sys.stderr)
-        return config, weights, Path(source)
+        return config, weights, source
     if len(words) != 1 or (args.config is None and args.weights is not None):
         raise ValueError('expected SOURCE [--config CONFIG --weights WEIGHTS], got '
                          f'{len(words)} x SOURCE, --config {args.config}, --weights '
@@ -175,12 +205,14 @@ def _grammar(args: argparse.Namespace) -> tuple[str, str, Path]:
     if args.config is None:
         print(f'no --config: this is the bundled demonstration model {DEMO!r}, for one person on a '
               'sport photo, 14 joints')
-    return str(config), str(weights), Path(words[0])
+    return str(config), str(weights), words[0]
 
 
-def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[Path],
+def _refuse_outputs(folder: Path, source: Path | None, recursive: bool, outputs: list[Path],
                     inputs: list[Path]) -> None:
     """Refuse to write into the source's folder or onto any input, also through links.
+
+    Cameras and streams have no folder: their source is None.
 
     Raises:
         ValueError: If that would happen.
@@ -189,10 +221,10 @@ def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[P
     if folder.exists():
         if not folder.is_dir():
             raise NotADirectoryError(f'output {folder} is a file, expected a folder')
-        home = source if source.is_dir() else source.parent
-        if os.path.samefile(folder, home):
+        home = source and (source if source.is_dir() else source.parent)
+        if home and os.path.samefile(folder, home):
             raise ValueError(f'output {folder} is the folder of the source; name another one')
-    if recursive and source.resolve() in folder.resolve().parents:
+    if recursive and source and source.resolve() in folder.resolve().parents:
         raise ValueError(f'output {folder} is inside of the source {source}, which is read with '
                          'all its folders; name another one')
     identities = {(status.st_dev, status.st_ino): path
@@ -204,33 +236,65 @@ def _refuse_outputs(folder: Path, source: Path, recursive: bool, outputs: list[P
             refuse_inputs(output, [same])
 
 
+def _persons(args: argparse.Namespace, problems: Problems) -> Boxes | Detector | None:
+    """Where persons are, from a json or by a detector; None stands for whole images.
+
+    Raises:
+        ValueError: If both are asked for, or options lack their detector.
+    """
+    if not 0 <= args.box_threshold <= 1:
+        raise ValueError(f'--box-threshold must be from 0 to 1, got {args.box_threshold}')
+    if args.boxes and args.detector:
+        raise ValueError(f'expected --boxes or --detector, got both: {args.boxes}, {args.detector}')
+    if args.detector:
+        detector = Detector(args.detector, args.detector_weights, args.box_threshold,
+                            min(BATCH['cuda'], max(1, args.batch_size)), args.detector_family,
+                            args.device)
+        print(f'persons by {detector.description}')
+        return detector
+    if args.detector_weights or args.detector_family:
+        raise ValueError('--detector-weights and --detector-family need --detector')
+    if args.boxes:
+        return read_boxes(args.boxes, problems.add, args.box_threshold)
+    print('no --detector and no --boxes: each whole image is one person; --detector FILE.onnx '
+          'finds persons')
+    return None
+
+
 def run(args: argparse.Namespace) -> int:
     """Predict, and say where the results are."""
-    config, weights, path = _grammar(args)
+    config, weights, word = _grammar(args)
     if args.threshold is not None and not math.isfinite(args.threshold):
         raise ValueError(f'--threshold must be a finite number, got {args.threshold}')
+    if args.device == 'cpu':
+        keep_memory()  # or larger batches are slower
     problems = Problems(args.strict)
-    source, boxes = open_source(path, args.recursive), read_boxes(args.boxes, problems.add)
+    source = open_source(word, args.recursive, args.stride)
+    photos = isinstance(source, Photos)
+    if args.smooth and photos:
+        raise ValueError(f'--smooth is for videos and streams, got {word}')
+    persons = _persons(args, problems)
     drawn = [] if args.draw == 'none' else source.outputs(args.output)
     written = [args.output / name for name in result_files(args.formats)]
-    read = [Path(config), Path(weights), path, *source.paths, *filter(None, [args.boxes])]
+    path = Path(word) if source.paths else None
+    read = [Path(config), Path(weights), *filter(None, [path]), *source.paths, *map(Path, filter(
+        None, [args.boxes, args.detector, args.detector_weights]))]
     _refuse_outputs(args.output, path, args.recursive, drawn + written, read)
-    photos = isinstance(source, Photos)
-    if boxes is not None and photos:
-        compare_names(boxes, source.names, args.boxes, problems.add)
-    elif boxes is not None and not any(re.fullmatch('0|[1-9][0-9]*', name) for name in boxes):
-        raise ValueError(f'no boxes in {args.boxes} fit: frames are numbers from 0, it has names '
-                         f'such as {next(iter(boxes), "none")}')
+    if isinstance(persons, Boxes) and photos:
+        persons.compare(source.names, problems.add)
+    elif isinstance(persons, Boxes):
+        persons.require_frames()
     predictor = BatchPredictor(config, weights, args.batch_size, device=args.device,
                                trust=args.trust, raw_scores=args.raw_scores)
     threshold = usual_threshold(predictor) if args.threshold is None else args.threshold
-    results = predict(predictor, source, boxes, args.output, threshold, problems,
-                      draw=args.draw, formats=args.formats)
+    results = predict(predictor, source, persons, args.output, threshold, problems,
+                      draw=args.draw, formats=args.formats, smooth=args.smooth)
     if not results.images:
-        raise ValueError(f'nothing of {path} could be read'
+        raise ValueError(f'nothing of {path or source} could be read'
                          + (f': {problems.first}' if problems.first else ', it holds no frames'))
-    if boxes is not None and not photos and source.skipped not in problems.counts:
-        compare_names(boxes, list(map(str, range(results.images))), args.boxes, problems.add)
+    if isinstance(persons, Boxes) and not photos and source.skipped not in problems.counts:
+        frames = range(0, results.images * args.stride, args.stride)
+        persons.every(args.stride).compare(list(map(str, frames)), problems.add)
     names = [*(['drawings'] if drawn else []), *result_files(args.formats)]
     print(f'{results.persons} persons in {results.images} images; {", ".join(names)} '
           f'are in {args.output}')

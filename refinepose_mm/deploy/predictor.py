@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -43,15 +44,18 @@ class Scene(NamedTuple):
 
     Attributes:
         image: (H, W, 3), uint8, BGR.
-        boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0.
+        boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0. None: the whole image is
+            one person.
         name: Of the photo or frame; error messages name it.
         box_scores: (N,), the detector's, if there are any.
+        time: Of a frame, in seconds.
     """
 
     image: np.ndarray
-    boxes: np.ndarray
+    boxes: np.ndarray | None = None
     name: str = ''
     box_scores: np.ndarray | None = None
+    time: Fraction | float | None = None
 
 
 class _Waiting(NamedTuple):
@@ -141,17 +145,20 @@ class BatchPredictor:
             raise ValueError(f'{TEST_DATA}: {problem}')
         self.metainfo = metainfo_of(dataset)
 
-    def __call__(self, image: np.ndarray, boxes: np.ndarray) -> Poses:
+    def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None,
+                 box_scores: np.ndarray | None = None) -> Poses:
         """Find the keypoints of every person.
 
         Args:
             image: (H, W, 3), uint8, BGR.
-            boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0.
+            boxes: (N, 4) as (left, top, right, bottom) in pixels; N may be 0. Default: the whole
+                image is one person.
+            box_scores: (N,), the detector's, if there are any.
 
         Raises:
             ValueError: If image or boxes have another shape or type, or a box is empty.
         """
-        return next(self.stream([Scene(image, boxes)]))[1]
+        return next(self.stream([Scene(image, boxes, box_scores=box_scores)]))[1]
 
     def stream(self, scenes: Iterable[Scene],
                heatmaps: bool = False) -> Iterator[tuple[Scene, Poses]]:
@@ -311,13 +318,24 @@ def _exported_engine(config: Config, weights: str | Path,
             calibration and from_dict(calibration, weights))
 
 
-def _check(scene: Scene) -> np.ndarray:
-    """The boxes (N, 4) as float32, if image and boxes are as documented."""
+def require_image(scene: Scene) -> None:
+    """Check that the image is as documented.
+
+    Raises:
+        ValueError: If it has another shape or type.
+    """
     image, where = scene.image, f'{scene.name}: ' if scene.name else ''
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         raise ValueError(f'{where}image must be (H, W, 3), uint8, BGR; got {image.shape}, '
                          f'{image.dtype}')
-    boxes = np.asarray(scene.boxes, np.float32)
+
+
+def _check(scene: Scene) -> np.ndarray:
+    """The boxes (N, 4) as float32, if image and boxes are as documented."""
+    require_image(scene)
+    where = f'{scene.name}: ' if scene.name else ''
+    height, width = scene.image.shape[:2]
+    boxes = np.asarray([[0, 0, width, height]] if scene.boxes is None else scene.boxes, np.float32)
     if boxes.size == 0:
         boxes = boxes.reshape(0, 4)
     if boxes.ndim != 2 or boxes.shape[1] != 4:

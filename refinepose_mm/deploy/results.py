@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 from ..files import named_if_full, replacing
@@ -43,14 +42,14 @@ class Results:
         self.file = None
         self.images = self.persons = 0
 
-    def write(self, scene: Scene, poses: Poses, time: Fraction | None = None) -> None:
+    def write(self, scene: Scene, poses: Poses) -> None:
         """Append the persons of an image."""
         if self.file is None:
             self.file = open(self.lines.path, 'w', encoding='utf-8')
         height, width = scene.image.shape[:2]
         entry = dict(name=scene.name, width=width, height=height)
-        if time is not None:
-            entry['time'] = round(float(time), 6)
+        if scene.time is not None:
+            entry['time'] = round(float(scene.time), 6)
         entry.update(poses.to_dict())
         with named_if_full(self.lines.path):
             self.file.write(json.dumps(entry) + '\n')

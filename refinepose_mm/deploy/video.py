@@ -42,13 +42,17 @@ class Frame(NamedTuple):
 class Video:
     """The frames of a video, upright as its rotation mark says.
 
-    Attributes:
+    Args:
         source: The file.
+        stride: Give every so many frames; names and times stay.
+
+    Attributes:
         paths: The file, in a list.
         skipped: Kind of problem that an early end is.
         rate: Mean frames per second.
         time_base: Unit of the frames' times, in seconds.
-        count: Number of frames as the container states or suggests it, None if it does not.
+        frames: Number of frames as the container states or suggests it, None if it does not.
+        count: Of those that are given.
 
     Raises:
         ImportError: If PyAV is not installed.
@@ -59,8 +63,8 @@ class Video:
 
     skipped = 'videos that ended early'
 
-    def __init__(self, source: Path):
-        self.source, self.paths = source, [source]
+    def __init__(self, source: Path, stride: int = 1):
+        self.source, self.paths, self.stride = source, [source], stride
         with self._open() as container:
             stream = container.streams.best('video')
             if stream is None:
@@ -68,11 +72,12 @@ class Video:
             self.rate = stream.average_rate or stream.guessed_rate or USUAL_RATE
             self.time_base = stream.time_base
             end = _stated_end(container, stream)
-            self.count = _num_packets(container, stream) or (
+            self.frames = _num_packets(container, stream) or (
                 None if end is None else round(end * self.rate))
+            self.count = None if self.frames is None else -(-self.frames // stride)
 
     def _open(self) -> av.container.InputContainer:
-        av = _pyav()
+        av = pyav()
         try:
             return av.open(f'file:{self.source}', options=dict(
                 format_whitelist=CONTAINERS, protocol_whitelist='file'))
@@ -80,19 +85,20 @@ class Video:
             raise OSError(f'{self.source} cannot be read as a video: {error.strerror}') from None
 
     def __iter__(self) -> Iterator[Frame]:
-        error = _pyav().error.FFmpegError
+        error = pyav().error.FFmpegError
         number, time = 0, -1 / self.rate
         with self._open() as container:
             try:
                 for frame in _decode(container, container.streams.best('video')):
                     time = (time + 1 / self.rate if frame.pts is None else
                             frame.pts * self.time_base)
-                    yield Frame(str(number), _upright(frame), time)
+                    if number % self.stride == 0:
+                        yield Frame(str(number), upright(frame), time)
                     number += 1
             except (error, EOFError) as cause:
                 raise OSError(
                     f'video {self.source} is damaged or incomplete: decoding ended before frame '
-                    f'{number}{f" of {self.count}" if self.count else ""}: '
+                    f'{number}{f" of {self.frames}" if self.frames else ""}: '
                     f'{getattr(cause, "strerror", None) or cause}') from None
 
     def outputs(self, folder: Path) -> list[Path]:
@@ -101,7 +107,8 @@ class Video:
 
     def writer(self, folder: Path) -> VideoWriter:
         """A writer of drawn frames, into ``<name>.mp4``."""
-        return VideoWriter(self.outputs(folder)[0], self.rate, self.time_base, [self.source])
+        return VideoWriter(self.outputs(folder)[0], self.rate / self.stride, self.time_base,
+                           [self.source])
 
 
 class VideoWriter:
@@ -134,7 +141,7 @@ class VideoWriter:
             frame.image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
         if self.container is None:
             self._start(image.shape[1], image.shape[0], frame.time)
-        picture = _pyav().VideoFrame.from_ndarray(image, format='bgr24').reformat(
+        picture = pyav().VideoFrame.from_ndarray(image, format='bgr24').reformat(
             format='yuv420p', dst_colorspace='ITU709', dst_color_range='MPEG')
         # Encoders refuse two frames at one time, which damaged clocks produce.
         self.pts = max(self.pts + 1, round((frame.time - self.first) / self.time_base))
@@ -142,7 +149,7 @@ class VideoWriter:
         self._encode(picture)
 
     def _encode(self, picture: av.VideoFrame | None) -> None:
-        error = _pyav().error.FFmpegError
+        error = pyav().error.FFmpegError
         try:
             self.container.mux(self.stream.encode(picture))
             if picture is None:
@@ -155,7 +162,7 @@ class VideoWriter:
 
     def _start(self, width: int, height: int, first: Fraction) -> None:
         temporary = self.files.enter_context(replacing(self.path, self.inputs))
-        self.container = self.files.enter_context(_pyav().open(
+        self.container = self.files.enter_context(pyav().open(
             f'file:{temporary}', 'w', format='mp4', options=dict(movflags='faststart')))
         self.stream = self.container.add_stream(
             'libx264', rate=self.rate, options=dict(preset='veryfast', crf='20'))
@@ -172,7 +179,7 @@ class VideoWriter:
             self._encode(None)
 
 
-def _pyav() -> ModuleType:
+def pyav() -> ModuleType:
     """PyAV, which only videos need."""
     try:
         import av
@@ -267,7 +274,7 @@ def _require_complete_segment(container: av.container.InputContainer) -> None:
         raise EOFError(f'the file has {container.size} bytes of {end}')
 
 
-def _upright(frame: av.VideoFrame) -> np.ndarray:
+def upright(frame: av.VideoFrame) -> np.ndarray:
     """The frame's image (H, W, 3), BGR, turned and mirrored as its display matrix says."""
     image = frame.to_ndarray(format='bgr24')
     matrix = frame.side_data.get('DISPLAYMATRIX')

@@ -323,7 +323,7 @@ def test_a_video_is_not_written_onto_its_source(film):
     assert path.read_bytes() == before
 
 
-def test_without_pyav_videos_name_the_extra_and_photos_work(
+def test_withoutpyav_videos_name_the_extra_and_photos_work(
         monkeypatch, images, tmp_path):
     monkeypatch.setitem(sys.modules, 'av', None)
     (tmp_path / 'a.mp4').write_bytes(b'any')

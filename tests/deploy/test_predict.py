@@ -135,8 +135,11 @@ def assert_drawn(before, after, persons, tolerance):
     x, y = keypoints[inside].round().astype(int).T
     if len(keypoints):
         assert inside.any() and changed[y, x].mean() > .9
-        left, top = keypoints.min(0) - 6
-        right, bottom = keypoints.max(0) + 6
+        # In videos a box with the identity is drawn, too.
+        corners = [np.reshape(person['box'], (2, 2)) for person in persons if 'identity' in person]
+        drawn = np.concatenate([keypoints, *corners])
+        left, top = drawn.min(0) - 6
+        right, bottom = drawn.max(0) + 6
         rows, columns = np.nonzero(changed)
         assert columns.min() > left and columns.max() < right
         assert rows.min() > top and rows.max() < bottom

@@ -40,7 +40,7 @@ def write(tmp_path, poses):
         results = Results(tmp_path, JOINTS, .3, list(FORMATS))
         nobody = Poses(poses.keypoints[:0], poses.scores[:0], poses.names, BOXES[:0])
         for name, found in zip(names, (nobody, poses)):
-            results.write(Scene(IMAGE, found.boxes, name), found, time)
+            results.write(Scene(IMAGE, found.boxes, name, time=time), found)
         results.close()
         return tmp_path
     return run
