@@ -23,6 +23,7 @@ COMMANDS = {  # name: (module, summary)
     'predict': ('deploy.predict', 'find and draw the persons on photos and videos'),
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
+    'report': ('report.command', 'show on one page what a model does on its test data'),
     'export': ('deploy.export', 'write a model as an ONNX, OpenVINO or torch.export file'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),
     'weights': ('weights', 'read a pretrained encoder and report on every key'),

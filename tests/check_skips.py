@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 MACHINE = (  # parts of the reasons that no package can cure
     'no real photos at',
+    'no Chromium on this machine',
     'needs CUDA',
     'needs a GPU',
     'on accelerators only',

@@ -11,8 +11,8 @@ PACKAGE = ROOT / 'refinepose_mm'
 # From the ground up; a room may import from those before it, and within itself without circles.
 LAYERS = ['version', 'bundled', 'files', 'pickles', 'coco', 'compat', 'ops', 'engine', 'models',
           'codecs', 'datasets', 'downloads', 'checkpoints', 'weights', 'recipes', 'complexity',
-          'startup', 'hook', 'doctor', 'run', 'deploy', 'own_data', 'demo', 'train', 'benchmark',
-          'apis', 'plugin', 'cli', '__main__', '__init__']
+          'startup', 'hook', 'doctor', 'run', 'deploy', 'own_data', 'report', 'demo', 'train',
+          'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
 
 
 def module_name(path):

@@ -205,6 +205,7 @@ In this folder:
 refinepose check config.py    # takes the first steps, says what the run needs
 refinepose train config.py    # $expectation
 refinepose test config.py run/epoch_$epochs.pth
+refinepose report config.py run/epoch_$epochs.pth --output report    # open report/report.html
 refinepose export config.py run/epoch_$epochs.pth --format onnx --output model.onnx
 ```
 
@@ -216,6 +217,7 @@ Scores are PCK at 0.05, 0.1 and 0.2 of the longer side of the box, and OKS AP.$r
 | `config.py` | data, model and schedule; yours to change |
 | `train.json`, `val.json` | the persons that training can use, with areas and counts |
 | `run/` | checkpoints and logs, once it is trained |
+| `report/` | what goes wrong where, with pictures, once it is reported |
 ''')
 
 
