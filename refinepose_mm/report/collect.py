@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import io
 import tempfile
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -115,7 +115,7 @@ def collect(config: Config, weights: str | Path, precision: str = 'f32',
     config.log_level = 'WARNING'
     recorder = Recorder()
     # What MMEngine logs and MMPose prints is no part of what a command says.
-    with tempfile.TemporaryDirectory() as folder, redirect_stdout(sys.stderr):
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
         # MMEngine keeps loggers and visualizers by name, with the folder of the first to ask.
         config.experiment_name = folder.replace('/', '_')
         config.visualizer = dict(type='PoseLocalVisualizer', name=config.experiment_name)
