@@ -1,8 +1,8 @@
 """COCO's evaluation of keypoints in arrays: fast enough to repeat it a thousand times.
 
-OKS, the matching of persons and the precision at 101 recalls follow cocoeval, and
-tests/report/test_precision.py compares all ten numbers. Persons are matched once; resampling the
-images then only weighs what was matched.
+OKS, the matching of persons and the precision at 101 recalls follow cocoeval;
+tests/report/test_average_precision.py compares all ten numbers. Persons are matched once:
+resampling the images then only weighs what was matched.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Do the scores of joints mean what they say: is a score of 0.8 right eight times of ten?"""
+"""Do the scores of joints mean what they say: is a score of 0.8 right eight times of ten?
+
+Right is a joint that is good or a jitter, with a similarity of .5 or more: this follows the size of
+the person and the tolerance of the joint, and is no matter of a threshold that a config chose.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import rankdata
 
-from .metrics import Measure
+from .errors import GOOD, JITTER, NOT_FOUND, NOT_LABELLED
 from .resampling import Figure, figure
 from .table import Table
 
@@ -51,17 +55,24 @@ class Reliability(NamedTuple):
     right: float
 
 
-def reliability(table: Table, by: Measure, drawn: np.ndarray) -> Reliability | None:
-    """Scores of labelled joints of found persons; None if they are no scores, but all alike."""
+def reliability(table: Table, kind: np.ndarray, drawn: np.ndarray) -> Reliability | None:
+    """Scores of labelled joints of found persons; None if they are no scores, but all alike.
+
+    Args:
+        table: Truth and predictions.
+        kind: (N, K), of :func:`~refinepose_mm.report.errors.kinds`.
+        drawn: (B, I), of :func:`~refinepose_mm.report.resampling.drawn_images`.
+    """
     scores = table.matched(table.found.scores)
-    counted = by.counted & np.isfinite(scores)
+    counted = (kind != NOT_LABELLED) & (kind != NOT_FOUND) & np.isfinite(scores)
+    near = np.isin(kind, (GOOD, JITTER))
     if not counted.any() or np.ptp(scores[counted]) == 0:
         return None
     scores = np.clip(scores, 0, 1)
     place = np.clip((np.nan_to_num(scores) * BINS).astype(int), 0, BINS - 1)
     sums = np.zeros((3, len(table.images), BINS))
     image = np.broadcast_to(table.truth.image[:, None], counted.shape)
-    for row, values in enumerate((np.ones(counted.shape), scores, by.right)):
+    for row, values in enumerate((np.ones(counted.shape), scores, near)):
         np.add.at(sums[row], (image[counted], place[counted]), values[counted])
     count, score, right = sums.sum(1)
     resampled = np.einsum('bi,rik->rbk', drawn.astype(float), sums)
@@ -72,7 +83,7 @@ def reliability(table: Table, by: Measure, drawn: np.ndarray) -> Reliability | N
                 for edge in np.flatnonzero(count)]
         errors = np.abs(resampled[2] - resampled[1]).sum(1) / resampled[0].sum(1)
     error = figure(np.abs(right - score).sum() / count.sum(), errors)
-    return Reliability(bins, error, _order(scores[counted], by.right[counted]),
+    return Reliability(bins, error, _order(scores[counted], near[counted]),
                        float(score.sum() / count.sum()), float(right.sum() / count.sum()))
 
 

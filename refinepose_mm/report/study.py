@@ -97,7 +97,7 @@ def study(collected: Collected, weights: str | Path) -> Study:
         table, scores(collected, drawn), by, overall(table, by, drawn),
         per_joint(table, by, drawn), per_size(table, by, drawn), per_visibility(table, by, drawn),
         per_box(table, by, drawn), pck_curve(table, by, drawn), oks_curve(table, drawn), oks, kind,
-        costs(table, kind, by, has_ap), reliability(table, by, drawn), training(weights))
+        costs(table, kind, by, has_ap), reliability(table, kind, drawn), training(weights))
 
 
 def _meets(collected: Collected, value: float) -> bool:

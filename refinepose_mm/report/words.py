@@ -71,13 +71,13 @@ def verdict(study: Study) -> list[str]:
     if study.reliability:
         found = study.reliability
         if found.error.value < MUCH:
-            meaning = 'can be read as the chance to be right'
+            meaning = 'can be read as chances'
         elif found.mean > found.right:
             meaning = 'promise too much'
         else:
             meaning = 'promise too little'
         sentences.append(f'Scores {meaning}: {found.mean:.2f} on average, where '
-                         f'{found.right:.2f} are right.')
+                         f'{found.right:.2f} are near their places.')
     return sentences
 
 

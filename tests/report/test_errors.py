@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import planted
+import planted_errors
 import pytest
-from planted import FAR, PLACES
+from planted_errors import FAR, PLACES
 
 from refinepose_mm.report.errors import (
     GOOD,
@@ -29,12 +29,12 @@ def measure(table, share=.1):
 
 
 def test_each_kind_is_found_where_it_was_planted():
-    table, expected = planted.one_of_each()
+    table, expected = planted_errors.one_of_each()
     np.testing.assert_array_equal(kinds(table), expected)
 
 
 def test_what_is_not_labelled_has_no_kind_and_confuses_nobody():
-    table, expected = planted.one_of_each()
+    table, expected = planted_errors.one_of_each()
     table.truth.flags[0, 2] = 0  # the place of the first one's left hand
     expected[0, 2] = NOT_LABELLED
     expected[0, 1] = MISS
@@ -42,7 +42,7 @@ def test_what_is_not_labelled_has_no_kind_and_confuses_nobody():
 
 
 def test_without_partners_there_are_no_inversions():
-    table, expected = planted.one_of_each()
+    table, expected = planted_errors.one_of_each()
     table.joints.mirror[:] = np.arange(5)
     expected[0, [1, 2]] = MISS
     expected[1, 4] = MISS  # it lies on another joint of the other person
@@ -55,18 +55,18 @@ def test_the_borders_are_those_of_the_paper(pixels, kind):
     """exp(-.57**2 / 2) = .85 and exp(-1.177**2 / 2) = .5."""
     found = np.array([PLACES])
     found[0, 0] += [0, pixels * FAR]
-    assert kinds(planted.table([PLACES], found))[0, 0] == kind
+    assert kinds(planted_errors.table([PLACES], found))[0, 0] == kind
 
 
 def test_corrected_joints_are_on_their_places_and_others_stay():
-    table, kind = planted.one_of_each()
+    table, kind = planted_errors.one_of_each()
     joints = corrected(table, kind == INVERSION)
     np.testing.assert_array_equal(joints[0], table.truth.joints[0])
     np.testing.assert_array_equal(joints[1:], table.found.joints[1:])
 
 
 def test_costs_add_up_to_one():
-    table, kind = planted.one_of_each()
+    table, kind = planted_errors.one_of_each()
     found = costs(table, kind, measure(table), has_ap=True)
     assert found.score == 'AP' and found.now == pytest.approx(average_precision(table))
     assert found.now + sum(gain for _, gain in found.steps) + found.rest == pytest.approx(1)
@@ -79,7 +79,7 @@ def test_a_kind_costs_what_its_joints_take_away():
     """Ten persons, one a photo; one has both hands exchanged: OKS .6 instead of 1."""
     found = np.array([PLACES] * 10)
     found[9, [1, 2]] = PLACES[[2, 1]]
-    table = planted.table([PLACES] * 10, found)
+    table = planted_errors.table([PLACES] * 10, found)
     result = costs(table, kinds(table), measure(table), has_ap=True)
     # Ranked last, it is right at .5, .55 and .6: of ten levels, 7 lose a tenth of the recalls.
     hidden = 1 - 91 / 101  # of the 101 recalls, 0 to .9 are reached
@@ -93,7 +93,7 @@ def test_a_kind_costs_what_its_joints_take_away():
 
 
 def test_without_ap_costs_are_shares_of_joints():
-    table, kind = planted.one_of_each()
+    table, kind = planted_errors.one_of_each()
     found = costs(table, kind, measure(table), has_ap=False)
     assert found.score == 'PCK@0.1'
     # Of 20 joints 5 are not found and 5 too far; the jitter is within a tenth.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import planted
+import planted_errors
 import pytest
-from planted import PLACES
+from planted_errors import PLACES
 from test_errors import measure
 
+from refinepose_mm.report.errors import kinds
 from refinepose_mm.report.metrics import overall, per_joint, per_visibility
 from refinepose_mm.report.reliability import reliability
 from refinepose_mm.report.resampling import draw, figure, rates
@@ -18,7 +19,7 @@ def people(count, right, seed=0, images=None):
     rng = np.random.default_rng(seed)
     wrong = rng.random((count, 5)) >= np.broadcast_to(right, count)[:, None]
     places = np.array([PLACES] * count)
-    return planted.table(places, places + 30. * wrong[..., None], images=images)
+    return planted_errors.table(places, places + 30. * wrong[..., None], images=images)
 
 
 def test_the_interval_holds_the_truth_in_about_95_of_100():
@@ -42,7 +43,7 @@ def test_parts_count_what_they_should():
     table.truth.flags[:, 0] = 0
     table.truth.flags[::2, 1] = 1
     by, drawn = measure(table), draw(30, 50)
-    assert [part.name for part in per_joint(table, by, drawn)] == planted.NAMES[1:]
+    assert [part.name for part in per_joint(table, by, drawn)] == planted_errors.NAMES[1:]
     for part, joint in zip(per_joint(table, by, drawn), range(1, 5)):
         assert part.count == 30
         assert part.share.value == pytest.approx(by.right[:, joint].mean())
@@ -55,7 +56,7 @@ def test_parts_count_what_they_should():
 
 
 def test_persons_who_were_not_found_are_wrong():
-    table, _ = planted.one_of_each()
+    table, _ = planted_errors.one_of_each()
     by = measure(table)
     assert not by.right[3].any() and by.counted[3].all()
 
@@ -75,16 +76,16 @@ def test_scores_that_are_chances_have_no_error_and_others_have():
     chance = rng.uniform(.05, .95, (count, 5))
     places = np.array([PLACES] * count)
     wrong = rng.random((count, 5)) >= chance
-    table = planted.table(places, places + 30. * wrong[..., None], scores=chance)
-    by, drawn = measure(table), draw(count, 20)
-    found = reliability(table, by, drawn)
+    table = planted_errors.table(places, places + 30. * wrong[..., None], scores=chance)
+    kind, drawn = kinds(table), draw(count, 20)
+    found = reliability(table, kind, drawn)
     assert found.error.value < .02
     assert [one.right.value for one in found.bins] == pytest.approx(
         [one.score for one in found.bins], abs=.05)
     assert sum(one.count for one in found.bins) == 5 * count
     table.found.scores[:] = chance / 2
-    halved = reliability(table, by, drawn)
+    halved = reliability(table, kind, drawn)
     assert halved.error.value == pytest.approx(.25, abs=.01)
     assert halved.order == pytest.approx(found.order) and .75 < found.order < .9
     table.found.scores[:] = 1
-    assert reliability(table, by, drawn) is None
+    assert reliability(table, kind, drawn) is None

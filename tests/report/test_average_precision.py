@@ -6,7 +6,7 @@ import contextlib
 import io
 
 import numpy as np
-import planted
+import planted_errors
 import pytest
 from xtcocotools.coco import COCO
 from xtcocotools.cocoeval import COCOeval
@@ -45,7 +45,7 @@ def crowd(seed: int, images: int = 12, categories: int = 1) -> Table:
         rng.random((count, 5)), rng.random(count).round(2), np.ones(count, bool),
         np.zeros((count, 2)), np.zeros((count, 2)))
     return Table([None] * images, [''] * images, annotated, predicted, np.zeros(len(truth), int),
-                 planted.joints(), True)
+                 planted_errors.joints(), True)
 
 
 def by_cocoeval(table: Table, repeats: np.ndarray | None = None) -> dict[str, float]:
@@ -104,7 +104,7 @@ def test_images_that_are_drawn_twice_count_twice():
 
 
 def test_other_joints_in_place_of_the_predicted_ones():
-    places = np.array([planted.PLACES, planted.PLACES])
-    table = planted.table(places, places + 40)
+    places = np.array([planted_errors.PLACES, planted_errors.PLACES])
+    table = planted_errors.table(places, places + 40)
     assert average_precision(table) == 0
     assert average_precision(table, table.truth.joints) == pytest.approx(1)
