@@ -12,7 +12,7 @@ PACKAGE = ROOT / 'refinepose_mm'
 LAYERS = ['version', 'bundled', 'files', 'pillow', 'pickles', 'coco', 'compat', 'ops', 'engine',
           'models', 'codecs', 'datasets', 'downloads', 'hub', 'checkpoints', 'recipes', 'weights',
           'complexity', 'startup', 'hook', 'doctor', 'run', 'deploy', 'transplant', 'own_data',
-          'demo', 'train', 'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
+          'report', 'demo', 'train', 'benchmark', 'apis', 'plugin', 'cli', '__main__', '__init__']
 
 
 def module_name(path):

@@ -84,6 +84,14 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
         FileNotFoundError: If the file does not exist.
         ValueError: If the config or its data are not well, or the weights are not of this model.
     """
+    runner = test_runner(config, weights, precision, work_dir, trust)
+    with explained(f'{config.filename or "the config"} cannot be evaluated'):
+        return runner.test()
+
+
+def test_runner(config: Config, weights: str | Path, precision: str = 'f32',
+                work_dir: str = 'work_dirs/test', trust: bool = False) -> Runner:
+    """A runner that is ready to test; arguments and errors are those of :func:`evaluate`."""
     exported = is_exported(weights)
     load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
     problems = problems_of(config, ['test'])
@@ -95,11 +103,11 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
     config.load_from, config.resume, config.launcher = None, False, 'none'
     with explained(f'{config.filename or "the config"} cannot be evaluated'):
         runner = Runner.from_cfg(config)
-        if exported:
-            _prepare(runner.model, given)
-        else:
-            load_weights(runner.model, weights)  # all; MMEngine only logs what does not fit
-        return runner.test()
+    if exported:
+        _prepare(runner.model, given)
+    else:
+        load_weights(runner.model, weights)  # all; MMEngine only logs what does not fit
+    return runner
 
 
 def _prepare(model: nn.Module, config: Config) -> None:

@@ -13,10 +13,11 @@ from ..deploy.config import TRAIN_DATA, load_config
 from ..engine.preflight import problems_of
 from ..files import refuse_inputs, replacing, require_folder
 from .findings import Finding, annotation_findings
+from .inputs import has_part, read_input
 from .photos import Look, find_folder, look, photo_findings, split_findings
-from .schema import Data, read_data
+from .schema import Data
 from .sheet import draw
-from .symmetry import pairs_by_name, side_findings
+from .symmetry import pairs_of, side_findings
 from .trial import duration, measure
 
 FOUND = 1  # exit code
@@ -24,7 +25,9 @@ FOUND = 1  # exit code
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose check`."""
-    parser.add_argument('source', help="json of keypoints in COCO's format, or config of a run")
+    parser.add_argument('source', help="json of keypoints in COCO's format, an export of "
+                        'YOLO-pose (data.yaml), Label Studio (json) or CVAT (xml), or config of a '
+                        'run')
     parser.add_argument('--images', help='folder of the photos; default: looked for near the json')
     parser.add_argument('--val', metavar='JSON', help='validation set: checked, and compared with '
                         'the first')
@@ -61,19 +64,20 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f'--{given[0].replace("_", "-")} is for a json, not for a config')
         return check_config(args.source)
     output = Path(f'{Path(args.source).stem}_check.png' if args.output is None else args.output)
-    data = read_data(args.source)
+    data = read_input(args.source, args.images)
     require_folder(output)
     refuse_inputs(output, [name for name in (args.source, args.val) if name])
     found, looks, folder = check(data, args.images, args.sides)
     report(data, found)
-    if args.val is not None:
-        val = read_data(args.val)
+    val_source = args.source if args.val is None and has_part(args.source, 'val') else args.val
+    if val_source is not None:
+        val = read_input(val_source, args.val_images, 'val')
         val_found, val_looks, _ = check(val, args.val_images, args.sides)
         report(val, val_found)
         across = split_findings(data, val, looks, val_looks)
         print_findings(across)
         found += val_found + across
-    sheet = draw(data, folder, pairs_by_name(data.names, args.sides)) if folder else None
+    sheet = draw(data, folder, pairs_of(data, args.sides)) if folder else None
     if sheet:
         with replacing(output, [folder / data.file_name(index)
                                 for index in range(len(data.photos))]) as path:
@@ -106,7 +110,7 @@ def check(data: Data, images: str | None, sides: tuple[str, str] | None
         tracked = (track_iter_progress(paths, file=sys.stderr) if sys.stderr.isatty() else paths)
         looks = [look(path) for path in tracked]
         found += photo_findings(data, looks)
-    return found + side_findings(data, pairs_by_name(data.names, sides)), looks, folder
+    return found + side_findings(data, pairs_of(data, sides)), looks, folder
 
 
 def report(data: Data, found: list[Finding]) -> None:

@@ -45,6 +45,8 @@ class Finding(NamedTuple):
 
 def annotation_findings(data: Data) -> Iterator[Finding]:
     """All that the json alone shows."""
+    for text, names in data.remarks:
+        yield Finding('export', text, names, note=True)
     for find in (schema, identities, boxes, areas, joints, visibility, habits):
         yield from find(data)
 

@@ -25,6 +25,7 @@ from . import project
 from .check import two_words
 from .findings import annotation_findings, original
 from .initial import Source, encoder_config, open_source, transplant
+from .inputs import has_part, read_input
 from .photos import find_folder
 from .recipe import (
     Row,
@@ -36,9 +37,9 @@ from .recipe import (
     schedule,
     usual_epochs,
 )
-from .schema import Data, joint_lists, read_data
+from .schema import Data, joint_lists
 from .sigmas import sigmas
-from .symmetry import pairs_by_name
+from .symmetry import pairs_of
 from .trial import Trial, duration, measure
 
 SEED = 0  # of the split
@@ -46,9 +47,11 @@ SEED = 0  # of the split
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `refinepose new`."""
-    parser.add_argument('source', help="json of keypoints in COCO's format")
-    validation = parser.add_mutually_exclusive_group(required=True)
-    validation.add_argument('--val', metavar='JSON', help='validation set')
+    parser.add_argument('source', help="json of keypoints in COCO's format, or an export of "
+                        'YOLO-pose (data.yaml), Label Studio (json) or CVAT (xml)')
+    validation = parser.add_mutually_exclusive_group()
+    validation.add_argument('--val', metavar='JSON', help='validation set; default: '
+                            'that of a data.yaml')
     validation.add_argument('--split', type=float, metavar='SHARE',
                             help='share of the photos to validate on, such as 0.2')
     parser.add_argument('--output', required=True, metavar='FOLDER', help='the project; a new '
@@ -85,12 +88,17 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--budget must be above 0 minutes, got {args.budget:g}')
     if args.split is not None and not 0 < args.split < 1:
         raise ValueError(f'--split must be a share between 0 and 1, got {args.split:g}')
-    data = learnable(read_data(args.source))
+    val_source = args.val
+    if val_source is None and args.split is None:
+        if not has_part(args.source, 'val'):
+            raise ValueError('--val or --split is needed: what to validate on')
+        val_source = args.source
+    data = learnable(read_input(args.source, args.images))
     photos = find_folder(data, args.images)
-    if args.val is not None:
-        val = learnable(read_data(args.val))
+    if val_source is not None:
+        val = learnable(read_input(val_source, args.val_images, 'val'))
         if val.names != data.names:
-            raise ValueError(f'{args.val} has the joints {_short(val.names)}, {args.source} '
+            raise ValueError(f'{val_source} has the joints {_short(val.names)}, {args.source} '
                              f'{_short(data.names)}; they must be the same')
         parts = [(data, photos, np.ones(len(data.photos), bool)),
                  (val, find_folder(val, args.val_images), np.ones(len(val.photos), bool))]
@@ -177,7 +185,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
         content = project.persons_json(part, photos, chosen)
         (folder / f'{name}.json').write_text(json.dumps(content))
         counts.append(sum(not person['iscrowd'] for person in content['annotations']))
-    pairs = pairs_by_name(data.names, sides)
+    pairs = pairs_of(data, sides)
     tolerances = sigmas(data, pairs)
     (folder / 'metainfo.py').write_text(project.metainfo(data, pairs, tolerances),
                                         encoding='utf-8')

@@ -43,14 +43,17 @@ class Look(NamedTuple):
 def find_folder(data: Data, given: str | Path | None = None) -> Path:
     """The folder of a json's photos: the given one, or the one near the json that has them.
 
-    Looked at are the json's folder, the one above it, and their folders; a folder whose name is a
-    part of the json's name comes first, such as train/ for lspet_train.json.
+    Where the format names the folder, that is it. Else looked at are the json's folder, the one
+    above it, and their folders; a folder whose name is a part of the json's name comes first, such
+    as train/ for lspet_train.json.
 
     Raises:
         FileNotFoundError: If the folder, or one with the first, middle and last photo, is not
             there.
         ValueError: If several folders have them.
     """
+    if given is None and data.folder is not None:
+        given = data.folder
     names = [data.file_name(index) for index in
              dict.fromkeys((0, len(data.photos) // 2, len(data.photos) - 1)) if data.photos]
     if given is not None:
@@ -92,6 +95,17 @@ def look(path: Path) -> Look:
     flat = np.ptp(small) < FLAT
     return Look('', (height, width) if swapped else (width, height), turned, mode in GREY,
                 mode[0] in 'IF', np.empty(0, bool) if flat else (np.diff(small) > 0).ravel())
+
+
+def upright_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of a photo as its EXIF orientation turns it; None if it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            swapped = image.getexif().get(ORIENTATION, 1) > 4
+    except Exception:  # Pillow's plugins raise all kinds; `look` says why
+        return None
+    return (height, width) if swapped else (width, height)
 
 
 def photo_findings(data: Data, looks: list[Look]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """The files of a project of one's own: joints, annotations, config and README, as text.
 
-The config is written out in full. MMEngine inherits from other packages for those that it knows
+The config is written out in full, with the settings that all of our runs share from
+configs/_base_/runtime.py. MMEngine inherits from other packages for those that it knows
 (`mmpose::...`), and this is none of them; the folder works wherever the package is installed.
 """
 
@@ -57,6 +58,8 @@ folder = r"""{{fileDirname}}"""  # three quotes: the path may hold one
 train_images = $train_images
 val_images = $val_images
 
+# What every run of refinepose_mm shares.
+$shared
 # Data.
 data_mode = 'topdown'
 dataset_type = 'CocoDataset'
@@ -148,45 +151,8 @@ param_scheduler = [
 auto_scale_lr = dict(enable=False, base_batch_size=$batch)
 randomness = dict(seed=0)
 load_from = $load_from
-resume = False
+default_hooks['checkpoint'].update(interval=$interval, save_best='coco/AP', rule='greater')
 work_dir = f'{folder}/run'
-
-# As configs/_base_/runtime.py of refinepose_mm.
-custom_imports = dict(imports=['refinepose_mm'], allow_failed_imports=False)
-default_scope = 'mmpose'
-default_hooks = dict(
-    timer=dict(type='IterTimerHook'),
-    logger=dict(type='LoggerHook', interval=50),
-    param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(
-        type='AtomicCheckpointHook', interval=$interval, max_keep_ckpts=2, save_best='coco/AP',
-        rule='greater'),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='PoseVisualizationHook', enable=False),
-    badcase=dict(
-        type='BadCaseAnalysisHook',
-        enable=False,
-        out_dir='badcase',
-        metric_type='loss',
-        metric=dict(type='KeypointMSELoss', use_target_weight=True),
-        badcase_thr=5))
-custom_hooks = [
-    dict(type='PreflightHook'),
-    dict(type='EpochSeedHook'),
-    dict(type='FiniteLossHook'),
-    dict(type='CompileNetworkHook'),
-    dict(type='KeepMemoryHook'),
-    dict(type='SyncBuffersHook'),
-]
-env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
-vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='PoseLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True, num_digits=6)
-log_level = 'INFO'
-backend_args = dict(backend='local')
 ''')
 FLIP = "    dict(type='RandomFlip', direction='horizontal'),\n"
 NO_FLIP = """\
@@ -205,6 +171,7 @@ In this folder:
 refinepose check config.py    # takes the first steps, says what the run needs
 refinepose train config.py    # $expectation
 refinepose test config.py run/epoch_$epochs.pth
+refinepose report config.py run/epoch_$epochs.pth --output report    # open report/report.html
 refinepose export config.py run/epoch_$epochs.pth --format onnx --output model.onnx
 ```
 
@@ -216,6 +183,7 @@ Scores are PCK at 0.05, 0.1 and 0.2 of the longer side of the box, and OKS AP.$r
 | `config.py` | data, model and schedule; yours to change |
 | `train.json`, `val.json` | the persons that training can use, with areas and counts |
 | `run/` | checkpoints and logs, once it is trained |
+| `report/` | what goes wrong where, with pictures, once it is reported |
 ''')
 
 
@@ -239,6 +207,21 @@ def metainfo(data: Data, pairs: Pairs, sigmas: Sigmas) -> str:
         sigma_origin=sigmas.origin, left=list(LEFT), right=list(RIGHT), middle=list(MIDDLE))
 
 
+def shared_settings() -> str:
+    """The text of configs/_base_/runtime.py: hooks, visualizer, environment.
+
+    Raises:
+        FileNotFoundError: If the package was installed without its configs.
+    """
+    package = Path(__file__).parents[1]
+    for root in (package / '.mim', package.parent):  # of a wheel, of a clone
+        path = root / 'configs/_base_/runtime.py'
+        if path.is_file():
+            return path.read_text(encoding='utf-8').split('"""', 2)[2].strip() + '\n'
+    raise FileNotFoundError(f'configs/_base_/runtime.py not found in {package / ".mim"} nor in '
+                            f'{package.parent}; install the package from its wheel or clone')
+
+
 def config(data: Data, num_train: int, folders: tuple[Path, Path], row: Row,
            size: tuple[int, int], schedule: Schedule, workers: int, flips: bool, init_cfg: Any,
            load_from: str) -> str:
@@ -258,8 +241,9 @@ def config(data: Data, num_train: int, folders: tuple[Path, Path], row: Row,
     """
     width, height = size
     return CONFIG.substitute(
-        name=_plain(data.path.name), num_joints=len(data.names), num_train=num_train,
-        width=width, height=height, map_width=width // 4, map_height=height // 4,
+        name=_plain(data.path.name), shared=shared_settings(), num_joints=len(data.names),
+        num_train=num_train, width=width, height=height, map_width=width // 4,
+        map_height=height // 4,
         # A width of 2 for maps of 64x48, 1.5 for the study's 24x24.
         heatmap_sigma=2 if max(size) >= 192 else 1.5,
         train_images=repr(str(folders[0])), val_images=repr(str(folders[1])),

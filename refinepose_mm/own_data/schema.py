@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ class Data:
         areas: (N,), in square pixels; NaN where it is missing.
         sizes: (P, 2), width and height in pixels; NaN where they are missing.
         crowd: (N,), whether an annotation is a crowd.
+        folder: Of the photos, where the format names it.
+        pairs: Mirror partners, where the format names them.
+        remarks: What was decided in reading another tool's export: text, and names of what it is
+            so of.
     """
 
     path: Path
@@ -49,6 +53,9 @@ class Data:
     areas: np.ndarray
     sizes: np.ndarray
     crowd: np.ndarray
+    folder: Path | None = None
+    pairs: list[tuple[int, int]] | None = None
+    remarks: list[tuple[str, list[str]]] = field(default_factory=list)
 
     @property
     def labelled(self) -> np.ndarray:
@@ -89,6 +96,19 @@ def read_data(path: str | Path) -> Data:
     content = read_json(str(path))
     if isinstance(content, str):
         raise ValueError(content)
+    return data_of(path, content)
+
+
+def data_of(path: str | Path, content: Any) -> Data:
+    """The data of a json's content.
+
+    Args:
+        path: Where it came from.
+        content: With images, annotations and categories.
+
+    Raises:
+        ValueError: If it has not.
+    """
     missing = [name for name in TABLES
                if not isinstance(content, dict) or not is_table(content.get(name))]
     if missing:

@@ -65,6 +65,11 @@ def pairs_by_name(names: list[str], sides: tuple[str, str] | None = None) -> Pai
     return Pairs(sorted(pairs, key=min), sorted(sided - paired))
 
 
+def pairs_of(data: Data, sides: tuple[str, str] | None = None) -> Pairs:
+    """The partners that the data's own format names, or those by name."""
+    return pairs_by_name(data.names, sides) if data.pairs is None else Pairs(data.pairs, [])
+
+
 def _sides_in(name: str, sides: tuple[tuple[str, str], ...]) -> Iterator[tuple[tuple, int]]:
     """The rest of a name without its side, and the side: 0 left, 1 right; the first that fits."""
     words = [word.lower() for word in re.findall(
