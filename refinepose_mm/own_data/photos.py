@@ -100,7 +100,7 @@ def look(path: Path) -> Look:
 def upright_size(path: Path) -> tuple[int, int] | None:
     """Width and height of a photo as its EXIF orientation turns it; None if it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with open_photo(path) as image:
             width, height = image.size
             swapped = image.getexif().get(ORIENTATION, 1) > 4
     except Exception:  # Pillow's plugins raise all kinds; `look` says why
