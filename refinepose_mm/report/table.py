@@ -16,7 +16,7 @@ class Truth:
 
     Attributes:
         ids: Of the annotations.
-        image: (N,), places in :attr:`Table.images`.
+        image: (N,), places in ``Table.images``.
         category: (N,), as numbered in the annotations.
         boxes: (N, 4), left, top, right, bottom in pixels.
         areas: (N,), in square pixels, by which OKS scales.
@@ -48,7 +48,7 @@ class Found:
 
     Attributes:
         place: (M,), in the test data set.
-        image: (M,), places in :attr:`Table.images`.
+        image: (M,), places in ``Table.images``.
         category: (M,), as numbered in the annotations.
         boxes: (M, 4), in which they were looked for: left, top, right, bottom in pixels.
         joints: (M, K, 2), x and y in pixels.
