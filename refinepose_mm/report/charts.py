@@ -161,9 +161,10 @@ def waterfall(costs: Costs) -> str:
     axes.barh(range(len(names)), sizes, left=starts, color=colors, height=.7)
     for place, (start, size) in enumerate(zip(starts, sizes)):
         text = f'{size:.3f}' if place == 0 else f'{size:+.3f}'
-        inside = start + size > .8
-        axes.text(start - .01 if inside and place else start + size + .01, place, text,
-                  va='center', ha='right' if inside and place else 'left')
+        right = start + size <= .8
+        left = not right and start > .2
+        x = start + size + .01 if right else start - .01 if left else start + size - .01
+        axes.text(x, place, text, va='center', ha='left' if right else 'right')
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 1.001), ylim=(len(names) - .4, -.6), xlabel=costs.score)
     axes.grid(axis='y', visible=False)

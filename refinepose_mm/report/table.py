@@ -10,6 +10,15 @@ import numpy as np
 NOBODY = -1
 
 
+def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union (...) of boxes (..., 4): left, top, right, bottom."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    both = np.maximum(0, high - low).prod(-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(-1) for boxes in (first, second)]
+    return both / (areas[0] + areas[1] - both)
+
+
 @dataclass
 class Truth:
     """N annotated persons with K joints.
