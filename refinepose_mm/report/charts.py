@@ -22,6 +22,7 @@ from .table import Table
 WIDTH = 5.  # inches; also readable on a phone
 BLUE, ORANGE, GREY = '#0072b2', '#d55e00', '#8a8a8a'
 ROW = .26  # inches of a row of names
+LOWEST = 1.3  # inches that a chart needs for its axis and its legend
 STYLE = {
     'svg.fonttype': 'none',  # letters stay letters: the page's font, and found by a search
     'svg.hashsalt': 'refinepose',  # the same numbers give the same file
@@ -32,7 +33,7 @@ STYLE = {
 
 
 def _canvas(height: float = 3.2, width: float = WIDTH) -> tuple[Canvas, Axes]:
-    canvas = Canvas(figsize=(width, height), layout='constrained')
+    canvas = Canvas(figsize=(width, max(LOWEST, height)), layout='constrained')
     FigureCanvasSVG(canvas)
     return canvas, canvas.subplots()
 
@@ -67,7 +68,7 @@ def curve(lines: Sequence[tuple[str, Curve]], x: str, y: str, mark: float | None
     for (name, one), color in zip(lines, (BLUE, ORANGE)):
         axes.fill_between(one.thresholds, 100 * one.low, 100 * one.high, color=color, alpha=.18,
                           linewidth=0)
-        axes.plot(one.thresholds, 100 * one.value, color=color, label=name, linewidth=2)
+        axes.plot(one.thresholds, 100 * one.value, color=color, label=_short(name), linewidth=2)
     if mark is not None:
         one = lines[0][1]
         value = 100 * float(np.interp(mark, one.thresholds, one.value))
@@ -100,11 +101,11 @@ def dots(groups: Sequence[tuple[str, Sequence[Part]]], x: str) -> str:
         places = np.arange(rows) + offset
         color = (BLUE, ORANGE)[number]
         axes.hlines(places, ends[:, 0], ends[:, 1], color=color, linewidth=3, alpha=.35)
-        axes.plot(values, places, 'o', color=color, label=name, markersize=6)
+        axes.plot(values, places, 'o', color=color, label=_short(name), markersize=6)
     axes.set_yticks(range(rows), [_short(part.name) for part in groups[0][1]])
     axes.set(xlabel=x, xlim=(0, 100), ylim=(rows - .4, -.6))
     if len(groups) > 1:
-        axes.legend(loc='lower left', bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+        axes.legend(loc='lower right', bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     return _svg(canvas)
 
 
@@ -161,9 +162,10 @@ def waterfall(costs: Costs) -> str:
     axes.barh(range(len(names)), sizes, left=starts, color=colors, height=.7)
     for place, (start, size) in enumerate(zip(starts, sizes)):
         text = f'{size:.3f}' if place == 0 else f'{size:+.3f}'
-        inside = start + size > .8
-        axes.text(start - .01 if inside and place else start + size + .01, place, text,
-                  va='center', ha='right' if inside and place else 'left')
+        right = start + size <= .8
+        left = not right and start > .2
+        x = start + size + .01 if right else start - .01 if left else start + size - .01
+        axes.text(x, place, text, va='center', ha='left' if right else 'right')
     axes.set_yticks(range(len(names)), names)
     axes.set(xlim=(0, 1.001), ylim=(len(names) - .4, -.6), xlabel=costs.score)
     axes.grid(axis='y', visible=False)

@@ -22,8 +22,9 @@ from ..coco import AREA_OF_BOX
 from ..deploy.config import explained
 from ..deploy.evaluate import test_runner
 from .precision import oks_matrix
-from .table import NOBODY, Found, Joints, Table, Truth
+from .table import NOBODY, Found, Joints, Table, Truth, overlap
 
+LEAST_OKS, LEAST_OVERLAP = .1, .5  # of a predicted person with an annotated one
 KINDS = ('keypoints', 'keypoints_crowd')  # types of COCO's evaluation that precision.py follows
 
 
@@ -266,11 +267,11 @@ def _match_by_id(table: Table, samples: list[Sample]) -> np.ndarray:
                      for image, name in zip(table.truth.image, table.truth.ids)], int)
 
 
-def _match_greedily(table: Table, least: float = .1) -> np.ndarray:
-    """With a detector's boxes, the best predicted person of each annotated one by OKS.
+def _match_greedily(table: Table) -> np.ndarray:
+    """With a detector's boxes, the predicted person of each annotated one.
 
-    Persons of high scores choose first, and an OKS of 0.1 is the least, as a bad pose is still of
-    somebody.
+    Persons of high scores choose first: by OKS of 0.1 or more, as a bad pose is still of somebody,
+    and those who are left by boxes that overlap by half.
     """
     truth, found = table.truth, table.found
     match = np.full(len(truth.ids), NOBODY)
@@ -280,8 +281,10 @@ def _match_greedily(table: Table, least: float = .1) -> np.ndarray:
         ours = np.flatnonzero((found.image == image) & found.kept)
         ours = ours[np.argsort(-found.rank[ours], kind='stable')]
         oks = oks_matrix(found.joints[ours], truth, rows, table.joints.sigmas)
-        for number, row in zip(ours, oks):
-            free = np.where(match[rows] == NOBODY, row, -1)
-            if free.size and free.max() >= least:
-                match[rows[free.argmax()]] = number
+        boxes = overlap(found.boxes[ours][:, None], truth.boxes[rows])
+        for likeness, least in ((oks, LEAST_OKS), (boxes, LEAST_OVERLAP)):
+            for number, row in zip(ours, likeness):
+                free = np.where(match[rows] == NOBODY, row, -1)
+                if number not in match[rows] and free.size and free.max() >= least:
+                    match[rows[free.argmax()]] = number
     return match

@@ -173,7 +173,7 @@ def _names(weights: list[Path], config: Config) -> Names:
     if len(set(short)) < len(short):
         short = [f'{path.resolve().parent.name}/{path.name}' for path in weights]
     if len(set(short)) < len(short):
-        short = [str(path) for path in weights]
+        short[1] += ' (2)'  # the other one
     dataset = config.test_dataloader.dataset
     data = Path(str(dataset.get('ann_file') or dataset.type)).name
     return Names(short[0], short[1] if len(short) > 1 else '', data)

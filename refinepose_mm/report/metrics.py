@@ -15,7 +15,7 @@ from mmpose.evaluation.metrics import PCKAccuracy
 from .collect import Collected
 from .precision import RANGES, match, person_oks, statistics
 from .resampling import Figure, figure, rates
-from .table import Table
+from .table import Table, overlap
 
 ITEMS = {'bbox': 'the longer side of the box', 'head': 'the length of the head',
          'torso': 'the length of the torso'}
@@ -238,16 +238,12 @@ def per_box(table: Table, by: Measure, drawn: np.ndarray) -> list[Part]:
     """By the overlap of a detector's box with the annotated one, where there is a detector."""
     if not table.detected:
         return []
-    boxes = table.matched(table.found.boxes)
-    low = np.maximum(boxes[:, :2], table.truth.boxes[:, :2])
-    high = np.minimum(boxes[:, 2:], table.truth.boxes[:, 2:])
-    both = np.maximum(0, high - low).prod(1)
-    areas = [(each[:, 2:] - each[:, :2]).prod(1) for each in (boxes, table.truth.boxes)]
-    overlap = np.nan_to_num(both / (areas[0] + areas[1] - both), nan=-1)
-    groups = [(f'{low:g} to {min(high, 1):g}', ((overlap >= low) & (overlap < high))[:, None])
+    shared = overlap(table.matched(table.found.boxes), table.truth.boxes)
+    shared = np.nan_to_num(shared, nan=-1)
+    groups = [(f'{low:g} to {min(high, 1):g}', ((shared >= low) & (shared < high))[:, None])
               for low, high in zip(QUALITY[:-1], QUALITY[1:])]
     return [part for part in _pooled(
-        table, by, drawn, [('not found', (overlap < 0)[:, None]), *groups]) if part.count]
+        table, by, drawn, [('not found', (shared < 0)[:, None]), *groups]) if part.count]
 
 
 def _pooled(table: Table, by: Measure, drawn: np.ndarray,

@@ -111,7 +111,7 @@ def render(names: Names, model: Study, other: Study | None, comparison: Comparis
         remark=model.scores.remark, cards=_cards(model, main),
         persons=int(model.by.counted.any(1).sum()), photos=len(set(
             model.table.truth.image[model.by.counted.any(1)].tolist())),
-        sections=[*_compared(names, comparison), *_sections(model)],
+        sections=[*_compared(names, comparison), *_sections(names, model, other)],
         albums=albums, facts=facts, heat=(heat_head(), heat_rows(model)),
         score=model.costs.score, kinds=[
             (name, KIND_COLORS[name], MEANINGS[name]) for place, name in enumerate(NAMES)
@@ -129,22 +129,25 @@ def _cards(model: Study, main: str) -> list[tuple[str, str, str]]:
     return [cards[0], *cards[1 if is_ap(main) else 2:]]
 
 
-def _sections(model: Study) -> list[tuple[str, str, list[Any]]]:
-    """Title, introduction and charts of each section."""
+def _sections(names: Names, model: Study, other: Study | None
+              ) -> list[tuple[str, str, list[Any]]]:
+    """Title, introduction and charts of each section; some show the other model, too."""
+    both = [(names.model, model), *([(names.other, other)] if other else [])]
     by = f'share of right joints, of 100 ({model.by.name})'
     sections = [
         ('How exact is it?', '', [
             _chart('How near are the joints?', charts.curve(
-                [('', model.pck)], f'threshold, in shares of {_item(model)}',
+                [(name, one.pck) for name, one in both], f'threshold, in shares of {_item(model)}',
                 'of 100 joints nearer', model.by.share),
                 f'A joint counts as right on this page if it is {model.by}.',
                 *_curve_table(model.pck, 'nearer than')),
             _chart('How many persons are good as a whole?', charts.curve(
-                [('', model.oks)], 'OKS', 'of 100 persons at least', .5),
+                [(name, one.oks) for name, one in both], 'OKS', 'of 100 persons at least', .5),
                 'OKS is 1 where all joints of a person are on their places; AP counts persons '
                 'above .5 to .95.', *_curve_table(model.oks, 'OKS at least'))]),
         ('Where is it hard?', '', [
-            _dots('Which joints are hard?', model.joints, by, 'Lines are intervals of 95 %.'),
+            _dots('Which joints are hard?', model.joints, by, 'Lines are intervals of 95 %.',
+                  [(name, one.joints) for name, one in both]),
             *([_dots('Are small persons harder?', model.sizes, by, 'Persons in groups of equal '
                      "number, by the root of the box's area.")] if model.sizes else []),
             *([_dots('Are hidden joints harder?', model.visibility, by, 'By the flag v of the '
@@ -207,8 +210,9 @@ def _chart(question: str, svg: str, note: str, head: Sequence[str],
     return Chart(question, Markup(svg), note, head, rows)
 
 
-def _dots(question: str, parts: list[Part], x: str, note: str) -> Chart:
-    return _chart(question, charts.dots([('', parts)], x), note,
+def _dots(question: str, parts: list[Part], x: str, note: str,
+          groups: Sequence[tuple[str, list[Part]]] = ()) -> Chart:
+    return _chart(question, charts.dots(groups or [('', parts)], x), note,
                   ['', 'joints', 'right, of 100', 'interval of 95 %'],
                   [(part.name, str(part.count), per_cent(part.share.value),
                     interval(part.share, 100)) for part in parts])

@@ -10,13 +10,22 @@ import numpy as np
 NOBODY = -1
 
 
+def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Intersection over union (...) of boxes (..., 4): left, top, right, bottom."""
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    both = np.maximum(0, high - low).prod(-1)
+    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(-1) for boxes in (first, second)]
+    return both / (areas[0] + areas[1] - both)
+
+
 @dataclass
 class Truth:
     """N annotated persons with K joints.
 
     Attributes:
         ids: Of the annotations.
-        image: (N,), places in :attr:`Table.images`.
+        image: (N,), places in ``Table.images``.
         category: (N,), as numbered in the annotations.
         boxes: (N, 4), left, top, right, bottom in pixels.
         areas: (N,), in square pixels, by which OKS scales.
@@ -48,7 +57,7 @@ class Found:
 
     Attributes:
         place: (M,), in the test data set.
-        image: (M,), places in :attr:`Table.images`.
+        image: (M,), places in ``Table.images``.
         category: (M,), as numbered in the annotations.
         boxes: (M, 4), in which they were looked for: left, top, right, bottom in pixels.
         joints: (M, K, 2), x and y in pixels.

@@ -83,6 +83,8 @@ def test_scores_that_are_chances_have_no_error_and_others_have():
     assert [one.right.value for one in found.bins] == pytest.approx(
         [one.score for one in found.bins], abs=.05)
     assert sum(one.count for one in found.bins) == 5 * count
+    assert len(found.bins) == 10
+    assert all(one.low <= one.score <= one.high for one in found.bins)
     table.found.scores[:] = chance / 2
     halved = reliability(table, kind, drawn)
     assert halved.error.value == pytest.approx(.25, abs=.01)
