@@ -32,10 +32,9 @@ from refinepose_mm.deploy.detectors import Detector
 from refinepose_mm.engine.memory import keep_memory
 
 SIZE = (640, 480)
-DETECTOR = '''
-_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+DETECTOR = """_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 model = dict(backbone=dict(init_cfg=None))
-'''
+"""
 # Parts of ours that are timed: where they are, their names, and what they are called here.
 PARTS = (
     (predictor.BatchPredictor, '_predict', 'network, flip test, decoding'),
