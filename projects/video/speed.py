@@ -17,7 +17,6 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Callable
@@ -33,10 +32,9 @@ from refinepose_mm.deploy.detectors import Detector
 from refinepose_mm.engine.memory import keep_memory
 
 SIZE = (640, 480)
-DETECTOR = '''
-_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+DETECTOR = """_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 model = dict(backbone=dict(init_cfg=None))
-'''
+"""
 # Parts of ours that are timed: where they are, their names, and what they are called here.
 PARTS = (
     (predictor.BatchPredictor, '_predict', 'network, flip test, decoding'),
@@ -128,11 +126,6 @@ def rtmlib(film: Path, model: str, folder: Path) -> Callable:
     return run
 
 
-def apart(items: Iterable) -> Iterator:
-    """In the place of threads: each item is made when it is asked for."""
-    yield from items
-
-
 def profile(run: Callable) -> dict[str, float]:
     """Seconds of the parts of ours."""
     seconds: dict[str, float] = {}
@@ -165,12 +158,9 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--output', type=Path)
     parser.add_argument('--detector', action='store_true', help='the runs with a detector')
-    parser.add_argument('--apart', action='store_true', help='ours without threads')
     args = parser.parse_args()
     import torch
     keep_memory()  # as the command does; it serves all
-    if args.apart:
-        predict.ahead = apart
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
         folder = Path(place)
         film = folder / 'film.mp4'

@@ -22,7 +22,6 @@ from .detectors import FAMILIES, Detector
 from .detectors.detector import BATCH, THRESHOLD
 from .live import Camera, Stream, ended_by_interrupt
 from .media import DRAWINGS, Painter, Photos, Video, open_source
-from .overlap import ahead
 from .predictor import BatchPredictor, Scene, usual_threshold
 from .results import LINES, PREDICTIONS, Results, result_files
 from .smoothing import Smoother
@@ -113,12 +112,10 @@ def predict(predictor: BatchPredictor, source: Source, persons: Boxes | Detector
             boxes, scores = persons.of(frame.name) if isinstance(persons, Boxes) else (None, None)
             yield Scene(frame.image, boxes, frame.name, scores, frame.time)
 
-    read = ahead(scenes())
-    located = persons.stream(read) if isinstance(persons, Detector) else read
+    located = persons.stream(scenes()) if isinstance(persons, Detector) else scenes()
+    found = predictor.stream(located, heatmaps=draw == 'heatmap')
     with ExitStack() as files:
         files.enter_context(ended_by_interrupt(source))
-        found = files.enter_context(closing(ahead(predictor.stream(
-            located, heatmaps=draw == 'heatmap'))))
         results = files.enter_context(closing(Results(folder, joints, threshold, formats)))
         writer = None if draw == 'none' else files.enter_context(closing(source.writer(folder)))
         for scene, poses in tqdm(found, total=source.count, unit='image'):
