@@ -14,7 +14,7 @@ from .plain import non_finite, require_dense, require_weights
 
 RESUMABLE = ('meta', 'state_dict', 'message_hub')
 # What else MMEngine resumes from, where it is there; several optimizers come as a dict.
-KINDS = {'optimizer': dict, 'param_schedulers': (list, dict)}
+KINDS: dict[str, tuple[type, ...]] = {'optimizer': (dict, ), 'param_schedulers': (list, dict)}
 MAX_COUNT = 2**53  # of epochs or iterations
 
 
