@@ -14,6 +14,7 @@ import torch
 from mmengine.logging import HistoryBuffer
 
 from refinepose_mm import compat
+from refinepose_mm.pickles import stand_ins
 
 compat.repair()
 
@@ -131,6 +132,19 @@ def test_refused(name, tmp_path):
     with pytest.raises((pickle.UnpicklingError, TypeError), match=message):
         load(opcodes, tmp_path / 'evil.pth')
     assert HistoryBuffer._statistics_methods == table
+
+
+def test_nothing_else_is_vouched_for():
+    """A name more is a door more."""
+    cores = [f'numpy.{core}.multiarray.{name}' for core in ('core', '_core')
+             for name in ('_reconstruct', 'scalar')]
+    expected = {'mmengine.logging.history_buffer.HistoryBuffer', 'numpy.ndarray', 'numpy.dtype',
+                'builtins.getattr', 'builtins.bytes', *cores}
+    assert {name for _, name in stand_ins()} == expected
+    assert {function.__module__ for function, _ in stand_ins()} == {'refinepose_mm.pickles'}
+    entries = [entry[0] if isinstance(entry, tuple) else entry
+               for entry in torch.serialization.get_safe_globals()]
+    assert {entry.__module__.split('.')[0] for entry in entries} <= {'refinepose_mm', 'torch'}
 
 
 def test_a_file_cannot_change_what_mean_is(tmp_path):

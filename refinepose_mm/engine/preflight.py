@@ -35,7 +35,7 @@ from .data_checks import (
 )
 from .fitting import compare_weights
 from .plain import non_finite, require_weights
-from .resume import read
+from .resume import load, read
 
 MODES = ('train', 'val', 'test')
 # What MMEngine, MMPose's scripts and this package read of a config, beside Runner's arguments.
@@ -183,7 +183,7 @@ def device_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[
 
 
 def checkpoint_problems(config: Config, modes: tuple[str, ...] | list[str]) -> list[str]:
-    """Checkpoints that do not exist, or that no run can go on from.
+    """Checkpoints that do not exist, cannot be read, or that no run can go on from.
 
     URLs are not looked at. A test needs no initialisation.
     """
@@ -193,11 +193,12 @@ def checkpoint_problems(config: Config, modes: tuple[str, ...] | list[str]) -> l
     local = {where: path for where, path in named.items() if path and '://' not in path}
     problems = [f'{where}: checkpoint {path} not found' for where, path in local.items()
                 if not os.path.exists(path)]
-    if config.get('resume') and os.path.isfile(local.get('load_from', '')):
+    if os.path.isfile(local.get('load_from', '')):
+        name, look = ('resume', read) if config.get('resume') else ('load_from', load)
         try:
-            read(Path(local['load_from']))
+            look(Path(local['load_from']))
         except ValueError as error:
-            problems.append(f'resume: {error}')
+            problems.append(f'{name}: {error}')
     return problems
 
 

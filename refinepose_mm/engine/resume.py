@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -14,7 +15,7 @@ from .plain import non_finite, require_dense, require_weights
 
 RESUMABLE = ('meta', 'state_dict', 'message_hub')
 # What else MMEngine resumes from, where it is there; several optimizers come as a dict.
-KINDS = {'optimizer': dict, 'param_schedulers': (list, dict)}
+KINDS: dict[str, tuple[type, ...]] = {'optimizer': (dict, ), 'param_schedulers': (list, dict)}
 MAX_COUNT = 2**53  # of epochs or iterations
 
 
@@ -89,13 +90,23 @@ def read(path: Path) -> dict:
     """
     if not zipfile.is_zipfile(path):  # the list of contents is at the end
         raise ValueError(f'{path.name} is incomplete')
-    try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True, mmap=True)
-    except Exception as error:  # a broken file raises nearly anything
-        raise ValueError(f'{path.name} cannot be read ({_reason(error)})') from error
+    checkpoint = load(path)
     require_dense(checkpoint, path.name)  # nothing asks for more memory than the file has
     require_resumable(checkpoint, path.name)
     return checkpoint
+
+
+def load(path: Path) -> Any:
+    """The content of a checkpoint; nothing in it is executed.
+
+    Raises:
+        ValueError: If it cannot be read; torch's own error advises to execute it.
+    """
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True,
+                          mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # a broken file raises nearly anything
+        raise ValueError(f'{path.name} cannot be read ({_reason(error)})') from error
 
 
 def require_resumable(checkpoint: object, name: str) -> None:

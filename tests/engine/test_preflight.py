@@ -321,6 +321,29 @@ def test_a_run_cannot_go_on_from_everything(config, tmp_path):
     assert problems_of(config) == []
 
 
+class Code:
+    def __reduce__(self):
+        return eval, ('1', )
+
+
+@pytest.mark.parametrize('content, reason', [
+    (Code(), 'it wants to load eval, which is refused'), (None, '')])
+def test_what_cannot_be_read_is_said_without_advice_to_execute_it(
+        config, tmp_path, content, reason):
+    """torch's own error advises weights_only=False."""
+    config.load_from = str(tmp_path / 'x.pth')
+    if content is None:
+        Path(config.load_from).write_text('no checkpoint')
+    else:
+        torch.save(content, config.load_from)
+    for mode in ('train', 'test'):
+        problem, = problems_of(config, [mode])
+        assert problem.startswith('load_from: x.pth cannot be read (') and reason in problem
+        assert 'weights_only' not in problem
+    torch.save(dict(state_dict={}), config.load_from, _use_new_zipfile_serialization=False)
+    assert problems_of(config) == []  # files of torch before 1.6
+
+
 def test_parts_that_a_model_lacks(config):
     del config.model['data_preprocessor'], config.model.head['decoder']
     expected = ['model has no data_preprocessor, so images would stay bytes',
