@@ -253,7 +253,6 @@ class Exported:
             raise ValueError(f'{self.path.name} refuses images of shape {images.shape}: '
                              f'{_first_line(error)}') from None
 
-
     def _in_pieces(self, images: np.ndarray, size: int) -> list[np.ndarray]:
         """Outputs of a file that takes this number of images at a time; the last are repeated."""
         missing = -len(images) % size
