@@ -122,6 +122,15 @@ def test_predict_needs_nothing_but_a_photo(toy, tmp_path, capsys):
     assert "this is the bundled demonstration model 'demo'" in capsys.readouterr().out
     person, = json.loads((tmp_path / 'out/predictions.json').read_text())['person.png']
     assert len(person['keypoints']) == 14
+    assert cli.main(['predict', str(tmp_path / 'person.png'), '--raw-scores', '--output',
+                     str(tmp_path / 'raw')]) == 0
+    raw, = json.loads((tmp_path / 'raw/predictions.json').read_text())['person.png']
+    assert raw['keypoints'] == person['keypoints']
+    calibration = BatchPredictor(DEMO).calibration
+    np.testing.assert_allclose(person['scores'], calibration.probabilities(
+        np.array([raw['scores']]))[0], atol=1e-3)
+    assert person['score'] == pytest.approx(
+        calibration.expected_oks(np.array([raw['scores']]))[0], abs=1e-3) != raw['score']
 
 
 def test_export_takes_the_name(tmp_path, monkeypatch):

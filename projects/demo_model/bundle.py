@@ -1,6 +1,6 @@
 """Write the bundled demonstration model, config and weights, from its training.
 
-    python projects/demo_model/bundle.py work_dirs/refinepose_demo_lspet/epoch_60.pth
+    python projects/demo_model/bundle.py work_dirs/refinepose_demo_lspet/epoch_48_calibrated.pth
 
 The config is written out in full, without data, so that it needs neither this folder nor photos.
 """
@@ -15,7 +15,8 @@ import torch
 from mmengine.config import Config
 
 from refinepose_mm.bundled import DEMO, bundled
-from refinepose_mm.checkpoints import read_checkpoint, write_checkpoint
+from refinepose_mm.checkpoints import open_checkpoint, write_checkpoint
+from refinepose_mm.deploy.calibration import KEY
 
 TRAINING = Path(__file__).with_name('refinepose_demo_lspet.py')
 HEADER = '"""The demonstration model; projects/demo_model/bundle.py writes this file."""\n'
@@ -52,8 +53,11 @@ def main(checkpoint: str) -> None:
     """Write both files into the package."""
     files = bundled(DEMO)
     files.config.write_text(bundled_config(), encoding='utf-8')
-    write_checkpoint(files.weights, halved(read_checkpoint(checkpoint)), dict(
-        model='RefinePose', data='LSP-Extended', card=files.card.name), [checkpoint])
+    weights, meta = open_checkpoint(checkpoint)
+    about = dict(model='RefinePose', data='LSP-Extended', card=files.card.name)
+    if KEY in meta:
+        about[KEY] = meta[KEY]
+    write_checkpoint(files.weights, halved(weights), about, [checkpoint])
     for path in files[:2]:
         print(f'wrote {path}, {path.stat().st_size / 1e6:.1f} MB')
 

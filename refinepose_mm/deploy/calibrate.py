@@ -47,12 +47,14 @@ class Persons(NamedTuple):
         heights: (N, K), of the heatmaps' maxima.
         similarities: (N, K), NaN where a joint is not annotated; see
             :func:`~refinepose_mm.deploy.calibration.similarities_of`.
-        images: (N,), the number of the image that each is on.
+        images: (N,), numbers of the images that they are on.
+        keypoints: (N, K, 2) in pixels of the image.
     """
 
     heights: np.ndarray
     similarities: np.ndarray
     images: np.ndarray
+    keypoints: np.ndarray
 
 
 class Scores(NamedTuple):
@@ -78,7 +80,6 @@ def find(predictor: BatchPredictor, dataset: dict) -> Persons:
         infos = [data.get_data_info(index) for index in range(len(data))]
         infos = [info for info in infos if (info['keypoints_visible'] > 0).any()]
         paths = [info['img_path'] for info in infos]
-    numbers = {path: number for number, path in enumerate(dict.fromkeys(paths))}
 
     def scenes() -> Iterator[Scene]:
         before, image = None, None
@@ -99,7 +100,7 @@ def find(predictor: BatchPredictor, dataset: dict) -> Persons:
     return Persons(
         heights, similarities_of(keypoints, annotated, visible, areas,
                                  np.array(predictor.metainfo['sigmas'])),
-        np.array([numbers[path] for path in paths]))
+        np.array([info['img_id'] for info in infos]), keypoints)
 
 
 def cross_fitted(joints: tuple[str, ...], persons: Persons, folds: int = 5,
@@ -115,8 +116,8 @@ def cross_fitted(joints: tuple[str, ...], persons: Persons, folds: int = 5,
             tell whether one calibration serves both.
     """
     used = persons.heights if used is None else used
-    number = persons.images.max() + 1
-    parts = (np.random.default_rng(seed).permutation(number) % folds)[persons.images]
+    images, where = np.unique(persons.images, return_inverse=True)
+    parts = (np.random.default_rng(seed).permutation(len(images)) % folds)[where]
     keypoints, expected = np.empty(used.shape), np.empty(len(used))
     for part in range(folds):
         held = parts == part
@@ -242,7 +243,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='parts of the images for the measured figures; default: %(default)s')
     parser.add_argument('--seed', type=int, default=0, help='of the parts; default: %(default)s')
     parser.add_argument('--batch-size', type=int, default=32, help='most persons at a time')
-    parser.add_argument('--device', default='cpu', help='for a checkpoint, such as cuda:0')
+    parser.add_argument('--device', default='cpu', help='as for `refinepose predict`')
     parser.add_argument('--trust', action='store_true',
                         help='load a .pt2 file, which can execute code of its own')
 

@@ -12,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .devices import CPU, DeviceError, moved, onnx_session, openvino_device
 from .metadata import KEY, from_text
 
 if TYPE_CHECKING:
     import openvino
 
-OPSET = 18
+OPSET = 18  # what torch writes; others are converted from it
+OPSETS = range(17, 26)
 BATCH = torch.export.Dim('batch', min=1)
 INPUT = 'images'
 
@@ -25,6 +27,23 @@ INPUT = 'images'
 def outputs_of(network: nn.Module) -> list[str]:
     """Names of the outputs of an ``InferenceNetwork``."""
     return ['keypoints', 'scores'] if network.decode else ['heatmaps']
+
+
+class Variant(NamedTuple):
+    """How a file is written.
+
+    Attributes:
+        batch: Number of images that it takes at a time; None for any number.
+        opset: Of ONNX.
+    """
+
+    batch: int | None = None
+    opset: int = OPSET
+
+    @property
+    def dynamic_shapes(self) -> tuple[dict, ...] | None:
+        """What torch is told of the inputs."""
+        return ({0: BATCH}, ) if self.batch is None else None
 
 
 class Engine(NamedTuple):
@@ -48,9 +67,10 @@ class Target(NamedTuple):
         suffix: What its files end in.
         writing: Packages that writing needs, besides those for running.
         running: Packages that running needs.
-        convert: A network, traced with an example batch, in the format's own form.
+        convert: A network, traced with an example batch, in the format's own form; how, says a
+            variant.
         save: Writes that form and the text of its metadata to a path.
-        load: Loads a file, to run in a precision.
+        load: Loads a file, to run in a precision on a device.
         relabel: Copies a file to a path, with another text of metadata.
         can_execute: Whether a file of this format can run code of its own when it is loaded.
         precisions: What its engine can compute in on this machine.
@@ -59,9 +79,9 @@ class Target(NamedTuple):
     suffix: str
     writing: tuple[str, ...]
     running: tuple[str, ...]
-    convert: Callable[[nn.Module, Tensor], Any]
+    convert: Callable[[nn.Module, Tensor, Variant], Any]
     save: Callable[[Any, Path, str], None]
-    load: Callable[[Path, str], Engine]
+    load: Callable[[Path, str, str], Engine]
     relabel: Callable[[Path, Path, str], None]
     can_execute: bool = False
     precisions: Callable[[], tuple[str, ...]] = lambda: ('f32', )
@@ -72,8 +92,9 @@ class Target(NamedTuple):
         return self.writing + self.running
 
 
-def _trace(network: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    return torch.export.export(network, (example, ), dynamic_shapes=({0: BATCH}, ))
+def _trace(network: nn.Module, example: Tensor,
+           variant: Variant) -> torch.export.ExportedProgram:
+    return torch.export.export(network, (example, ), dynamic_shapes=variant.dynamic_shapes)
 
 
 def _save_torch(program: torch.export.ExportedProgram, path: Path, metadata: str) -> None:
@@ -82,7 +103,7 @@ def _save_torch(program: torch.export.ExportedProgram, path: Path, metadata: str
     path.write_bytes(content.getbuffer())
 
 
-def _load_torch(path: Path, precision: str) -> Engine:
+def _load_torch(path: Path, precision: str, device: str) -> Engine:
     log = logging.getLogger('torch.export')
     log.disabled = True  # it prints the traceback of what it raises
     extra: dict[str, Any] = {KEY: ''}
@@ -90,13 +111,13 @@ def _load_torch(path: Path, precision: str) -> Engine:
         program = torch.export.load(path, extra_files=extra)
     finally:
         log.disabled = False
-    module = program.module()
+    module = moved(program, device).module()
 
     def call(images: np.ndarray) -> list[np.ndarray]:
         with torch.no_grad():
-            outputs = module(torch.from_numpy(images))
+            outputs = module(torch.from_numpy(images).to(device))
         outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
-        return [output.numpy() for output in outputs]
+        return [output.cpu().numpy() for output in outputs]
 
     return Engine(call, len(program.graph_signature.user_outputs), extra[KEY] or None)
 
@@ -105,11 +126,16 @@ def _relabel_torch(path: Path, target: Path, metadata: str) -> None:
     _save_torch(torch.export.load(path), target, metadata)
 
 
-def _convert_onnx(network: nn.Module, example: Tensor) -> torch.onnx.ONNXProgram:
+def _convert_onnx(network: nn.Module, example: Tensor,
+                  variant: Variant) -> torch.onnx.ONNXProgram:
     program = torch.onnx.export(
-        network, (example, ), dynamo=True, opset_version=OPSET, input_names=[INPUT],
-        output_names=outputs_of(network), dynamic_shapes=({0: BATCH}, ), verbose=False)
+        network, (example, ), dynamo=True, opset_version=variant.opset, input_names=[INPUT],
+        output_names=outputs_of(network), dynamic_shapes=variant.dynamic_shapes, verbose=False)
     assert program is not None  # as dynamo=True says
+    written = program.model.opset_imports['']
+    if written != variant.opset:  # torch keeps its own, and says so in a log
+        raise ValueError(f'opset {variant.opset} cannot be written for this model; opset '
+                         f'{written} can')
     return program
 
 
@@ -127,18 +153,20 @@ def _relabel_onnx(path: Path, target: Path, metadata: str) -> None:
     onnx.save(model, target)
 
 
-def _load_onnx(path: Path, precision: str) -> Engine:
+def _load_onnx(path: Path, precision: str, device: str) -> Engine:
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    session = onnx_session(str(path), device, options)
     return Engine(lambda images: session.run(None, {INPUT: images}), len(session.get_outputs()),
                   session.get_modelmeta().custom_metadata_map.get(KEY))
 
 
-def _convert_openvino(network: nn.Module, example: Tensor) -> openvino.Model:
+def _convert_openvino(network: nn.Module, example: Tensor, variant: Variant) -> openvino.Model:
     import openvino
-    model = openvino.convert_model(_trace(network, example))
+    model = openvino.convert_model(_trace(network, example, variant))
+    if variant.batch is not None:  # OpenVINO leaves it open
+        model.reshape(list(example.shape))
     model.inputs[0].get_tensor().set_names({INPUT})
     for output, name in zip(model.outputs, outputs_of(network)):
         output.get_tensor().set_names({name})
@@ -156,12 +184,15 @@ def _relabel_openvino(path: Path, target: Path, metadata: str) -> None:
     _save_openvino(openvino.Core().read_model(path), target, metadata)
 
 
-def _load_openvino(path: Path, precision: str) -> Engine:
+def _load_openvino(path: Path, precision: str, device: str) -> Engine:
     import openvino
     core = openvino.Core()
+    name = openvino_device(core, device)
     model = core.read_model(path)
-    compiled = core.compile_model(model, 'CPU', {
-        'INFERENCE_NUM_THREADS': torch.get_num_threads(), 'INFERENCE_PRECISION_HINT': precision})
+    properties: dict[str, Any] = {'INFERENCE_PRECISION_HINT': precision}
+    if name == 'CPU':
+        properties['INFERENCE_NUM_THREADS'] = torch.get_num_threads()
+    compiled = core.compile_model(model, name, properties)
     return Engine(lambda images: [np.array(output) for output in compiled(images).values()],
                   len(model.outputs), openvino_metadata(model))
 
@@ -215,11 +246,19 @@ class Exported:
             mean, std = (np.array(self.metadata['normalization'][name], np.float32)
                          for name in ('mean', 'std'))
             images = (images - mean[:, None, None]) / std[:, None, None]
+        size = (self.metadata or {'input': {}})['input'].get('batch')
         try:
-            return self._run(images)
+            return self._run(images) if size is None else self._in_pieces(images, size)
         except Exception as error:  # each engine has its own
             raise ValueError(f'{self.path.name} refuses images of shape {images.shape}: '
                              f'{_first_line(error)}') from None
+
+    def _in_pieces(self, images: np.ndarray, size: int) -> list[np.ndarray]:
+        """Outputs of a file that takes this number of images at a time; the last are repeated."""
+        missing = -len(images) % size
+        filled = np.concatenate([images, images[-1:].repeat(missing, 0)])
+        pieces = [self._run(filled[first:first + size]) for first in range(0, len(filled), size)]
+        return [np.concatenate(outputs)[:len(images)] for outputs in zip(*pieces)]
 
 
 def target_of(path: str | Path) -> Target:
@@ -244,8 +283,8 @@ def is_exported(path: str | Path) -> bool:
     return Path(path).suffix in [target.suffix for target in TARGETS.values()]
 
 
-def load_exported(path: str | Path, precision: str = 'f32',
-                  trust: bool = False) -> Exported:
+def load_exported(path: str | Path, precision: str = 'f32', trust: bool = False,
+                  device: str = CPU) -> Exported:
     """An exported file, run by its own engine: call it with images.
 
     Args:
@@ -254,10 +293,13 @@ def load_exported(path: str | Path, precision: str = 'f32',
             fast, with heatmaps rounded to three digits.
         trust: Load a torch.export file (.pt2), which can execute code of its own; for files that
             you or somebody you trust has made.
+        device: 'cpu'; for ONNX also 'cuda', 'cuda:1' or a provider of ONNX Runtime such as
+            'TensorrtExecutionProvider', for OpenVINO its name of a device such as 'GPU', for
+            torch.export a device of torch. Images and outputs are on the CPU.
 
     Raises:
-        ValueError: If the file's ending is none of ours, its engine has no such precision, the
-            file is broken, or it can execute code and is not trusted.
+        ValueError: If the file's ending is none of ours, its engine has no such precision or
+            device, the file is broken, or it can execute code and is not trusted.
         FileNotFoundError: If it does not exist.
         ImportError: If a package is missing; the message has the command that installs it.
     """
@@ -271,7 +313,9 @@ def load_exported(path: str | Path, precision: str = 'f32',
                          'can; if you know who made it, use --trust (in Python: trust=True)')
     require(target.running)
     try:
-        engine = target.load(path, precision)
+        engine = target.load(path, precision, device)
+    except DeviceError:
+        raise
     except Exception as error:  # each engine has its own
         raise ValueError(f'{path} is not a complete exported model: {_first_line(error)}') from None
     return Exported(path, engine)

@@ -34,7 +34,8 @@ def describe(model: nn.Module, decode: bool = False) -> dict[str, Any]:
     format           version of this table
     package          what wrote the file
     input            ``size`` (width, height) of the crops in pixels; their ``channels`` and
-                     ``range``
+                     ``range``; ``batch``, where the file takes a fixed number of them
+    precision        'f16' where the network computes in half precision
     normalization    ``mean``, ``std`` and order of ``channels``; ``inside``: whether the file
                      does it
     crop             ``padding``: the box is enlarged by this factor, then widened or heightened

@@ -29,6 +29,7 @@ class InferenceNetwork(nn.Module):
         model: A trained ``TopdownPoseEstimator``.
         decode: Return keypoints and scores instead of heatmaps; the model's codec must be
             ``BatchedUDPHeatmap`` then.
+        half: Compute in float16 between normalisation and heatmaps; changes the model.
 
     Shapes: images (B, 3, H, W), float32, 0 to 255, channels in OpenCV's order (BGR) -> heatmaps
     (B, K, H/4, W/4), or keypoints (B, K, 2) as (x, y) in pixels of the images and scores (B, K).
@@ -37,7 +38,7 @@ class InferenceNetwork(nn.Module):
         ValueError: If ``decode`` is asked of another codec, or the model does not normalise.
     """
 
-    def __init__(self, model: nn.Module, decode: bool = False):
+    def __init__(self, model: nn.Module, decode: bool = False, half: bool = False):
         super().__init__()
         self.backbone, self.head, self.decode = model.backbone, model.head, decode
         self.neck = model.neck if model.with_neck else nn.Identity()
@@ -45,6 +46,10 @@ class InferenceNetwork(nn.Module):
         if not hasattr(preprocessor, 'mean'):
             raise ValueError('model.data_preprocessor needs mean and std, as PoseDataPreprocessor '
                              f'has them; got {type(preprocessor).__name__} without')
+        self.half_precision = half
+        if half:
+            for part in (self.backbone, self.neck, self.head):
+                part.half()
         self.reverse_channels = preprocessor._channel_conversion
         self.register_buffer('mean', preprocessor.mean.view(1, 3, 1, 1))
         self.register_buffer('std', preprocessor.std.view(1, 3, 1, 1))
@@ -59,8 +64,12 @@ class InferenceNetwork(nn.Module):
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         if self.reverse_channels:
             images = images.flip(1)
-        features = self.neck(self.backbone((images - self.mean) / self.std))
-        heatmaps = self.head(features)
+        images = (images - self.mean) / self.std
+        if self.half_precision:
+            images = images.half()
+        heatmaps = self.head(self.neck(self.backbone(images)))
+        if self.half_precision:
+            heatmaps = heatmaps.float()
         if not self.decode:
             return heatmaps
         coordinates, scores = decode_udp(heatmaps, self.blur_kernel)

@@ -172,7 +172,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'probabilities of a calibrated model, 0.3 for heights of maxima')
     parser.add_argument('--raw-scores', action='store_true',
                         help='heights of maxima as scores, even if the model is calibrated')
-    parser.add_argument('--device', default='cpu', help='for a checkpoint, such as cuda:0')
+    parser.add_argument('--device', default='cpu', help='such as cuda:0; for ONNX files also a '
+                        'provider of ONNX Runtime, for OpenVINO files its name of a device')
     parser.add_argument('--trust', action='store_true',
                         help='load a .pt2 file, which can execute code of its own')
     parser.add_argument('--strict', action='store_true',

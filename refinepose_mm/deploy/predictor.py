@@ -81,7 +81,8 @@ class BatchPredictor:
         batch_size: Most persons that go through the network at once.
         flip_test: Average with the mirrored image. This needs heatmaps, so no file that was
             exported with ``--decode``. Default: what the config says, where it is possible.
-        device: Where a checkpoint runs. Exported files run on the CPU.
+        device: Where it runs; of exported files see
+            :func:`~refinepose_mm.deploy.formats.load_exported`.
         trust: As for :func:`~refinepose_mm.deploy.formats.load_exported`.
         raw_scores: Give heights of maxima as scores even if the weights are calibrated (see
             :mod:`~refinepose_mm.deploy.calibration`).
@@ -109,7 +110,7 @@ class BatchPredictor:
             self._read(config)
         if is_exported(weights):
             self.device = torch.device('cpu')
-            self.engine, self.calibration = _exported_engine(config, weights, trust)
+            self.engine, self.calibration = _exported_engine(config, weights, trust, device)
         else:
             self.device = usable_device(device)
             self.engine, self.calibration = _checkpoint_engine(config, weights, device)
@@ -308,10 +309,10 @@ def _checkpoint_engine(config: Config, weights: str | Path,
     return engine, model.calibration
 
 
-def _exported_engine(config: Config, weights: str | Path,
-                     trust: bool) -> tuple[Engine, Calibration | None]:
+def _exported_engine(config: Config, weights: str | Path, trust: bool,
+                     device: str) -> tuple[Engine, Calibration | None]:
     """An exported file from tensors to tensors."""
-    call = load_exported(weights, trust=trust)
+    call = load_exported(weights, trust=trust, device=device)
     require_fit(call.metadata, config, weights)
     calibration = (call.metadata or {}).get('calibration')
     return (lambda images: [torch.from_numpy(output) for output in call(images.numpy())],

@@ -153,7 +153,7 @@ def test_cross_fitting_looks_at_other_images_only():
     """Persons of an image are noise of their own: whoever learns from them seems to be better."""
     heights = np.arange(600.).reshape(300, 2) / 600
     similarities = np.random.default_rng(0).integers(0, 2, (300, 2)).astype(float)
-    persons = Persons(heights, similarities, np.arange(300) // 100)
+    persons = Persons(heights, similarities, np.arange(300) // 100, np.zeros((300, 2, 2)))
     found = cross_fitted(('a', 'b'), persons, folds=3, seed=0)
     changed = similarities.copy()
     changed[:100] = 1
