@@ -183,6 +183,15 @@ def test_refinepose_and_shortcuts_are_refused(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_pose_estimators_keep_their_size(tmp_path):
+    """256x192 is for encoders that know no persons; positions are not interpolated unasked."""
+    model = MODELS.build(vitpose(ARCH, (128, 128), JOINTS))
+    path, output = saved(tmp_path, model), tmp_path / 'out.pth'
+    assert main(['weights', str(path), '--write', 'model', '--output', str(output)]) == 0
+    assert torch.equal(open_checkpoint(output).tensors['backbone.pos_embed'],
+                       model.backbone.pos_embed)
+
+
 def test_an_encoder_alone_is_no_model(tmp_path, capsys):
     path = tmp_path / 'mae.pth'
     write_checkpoint(path, {**timm_names(pos_rows=197), 'cls_token': torch.ones(1, 1, 32)}, {})
