@@ -230,6 +230,16 @@ def test_layer_scale_is_kept_if_asked_for(tmp_path, capsys):
     assert not any('.ls' in name for name in open_checkpoint(output).tensors)
 
 
+def test_gated_encoders_are_read_with_their_gates(tmp_path, capsys):
+    model = MODELS.build(vitpose(ARCH, IMAGE_SIZE, JOINTS))
+    backbone = ShortcutViT(ARCH, IMAGE_SIZE, stem=PLAIN['stem'], shortcut='gated')
+    model.backbone = shaken(backbone)
+    path, output = saved(tmp_path, model), tmp_path / 'encoder.pth'
+    assert main(['weights', str(path), '--output', str(output)]) == 0
+    assert 'it has shortcuts, which no other package has' in capsys.readouterr().out
+    assert torch.equal(open_checkpoint(output).tensors['backbone.gates'], backbone.gates)
+
+
 @torch.no_grad()
 def test_encoders_that_were_written_are_known_again(tmp_path, capsys):
     """Epsilon, activation and LayerScale go along: no shape shows them."""
