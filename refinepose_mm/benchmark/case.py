@@ -75,7 +75,7 @@ def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
         'RefinePose': refinepose(arch, img_size),
         'RefinePose taper': refinepose(arch, img_size, head=dict(channel_match='taper'))}
     backbone = dict(  # as MMPose 1.3 configures it
-        type='mmpretrain.VisionTransformer', arch=ARCHS[arch]._asdict(), img_size=img_size,
+        type='mmpretrain.VisionTransformer', arch=ARCHS[arch].as_config(), img_size=img_size,
         patch_size=16, qkv_bias=True, with_cls_token=False, out_type='featmap',
         patch_cfg=dict(padding=2))
     theirs = [dict(ours[name], backbone=backbone) for name in ('ViTPose', 'ViTPose simple')]

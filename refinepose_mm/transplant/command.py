@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 import torch
+from mmengine.logging import MMLogger
 
 from ..checkpoints import open_checkpoint, write_checkpoint
 from ..deploy.config import usable_device
 from ..files import refuse_inputs, require_folder
 from ..models.shortcut_vit import ARCHS
 from ..weights.conversion import EXPERTS
+from ..weights.formats import OURS
 from ..weights.source import describe
 from .crops import Crops, find_persons
 from .loop import Plan, transplant
-from .models import HEADS, build_source, build_target, size_of
+from .models import HEADS, build_source, build_target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              'default: keep')
     parser.add_argument('--steps', type=int, default=2000, help='default: %(default)s')
     parser.add_argument('--batch', type=int, default=32, help='persons of a step; default: 32')
-    parser.add_argument('--lr', type=float, default=2e-3,
+    parser.add_argument('--lr', type=float, default=1e-2,
                         help='highest learning rate; default: %(default)s')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
@@ -69,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     if args.arch != 'auto' and source.arch[:4] != ARCHS[args.arch][:4]:
         raise ValueError(f'{args.source} has {source.arch}, --arch {args.arch} is '
                          f'{ARCHS[args.arch]}')
-    img_size = tuple(args.img_size) if args.img_size else size_of(source) or (256, 192)
+    if source.format.name == OURS:
+        raise ValueError(f'{args.source} is a RefinePose already: it has the stem of RefinePose')
+    img_size = tuple(args.img_size) if args.img_size else source.image_size or (256, 192)
+    MMLogger.get_current_instance().setLevel(logging.WARNING)  # of each initialised layer
     teacher = build_source(source, img_size).to(device)
     target, config = build_target(source, img_size, args.head, args.seed)
     crops = Crops(find_persons(args.images, args.boxes), img_size, args.seed)

@@ -16,7 +16,7 @@ from torch import nn
 from ..files import replacing
 from .crops import Crops
 from .losses import Distances, distances, equal_peaks
-from .models import learning, see
+from .models import align, learning, see
 
 WARM_UP = .1  # share of the steps
 CLIP = 1.  # largest norm of a gradient
@@ -87,6 +87,9 @@ def transplant(source: nn.Module, target: nn.Module, crops: Crops, plan: Plan, s
     optimizer = torch.optim.AdamW(parts.parameters(), lr=plan.lr, weight_decay=.01)
     first = _load(state, parts, optimizer, plan) if resume else 0
     held_out = crops.held_out_batch().to(device)
+    if not first:
+        with torch.no_grad():
+            align(target, see(source, crops.batch(0, plan.batch).to(device)))
     started = saved = time.monotonic()
     if first:
         say(f'going on after step {first}')
@@ -125,7 +128,7 @@ def _step(source: nn.Module, target: nn.Module, parts: nn.Module, optimizer: tor
     loss.backward()
     nn.utils.clip_grad_norm_(parts.parameters(), CLIP)
     optimizer.step()
-    return float(loss)
+    return float(loss.detach())
 
 
 @torch.no_grad()
@@ -163,4 +166,4 @@ def _load(state: Path, parts: nn.Module, optimizer: torch.optim.Optimizer, plan:
 
 
 def _minutes(seconds: float) -> str:
-    return f'{seconds / 60:.0f} minutes' if seconds > 90 else f'{seconds:.0f} seconds'
+    return f'{seconds / 60:.0f} minutes' if seconds > 90 else f'{seconds:.0f} s'

@@ -9,14 +9,12 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..recipes import refinepose, vitpose
-from ..weights.conversion import POS_EMBED, convert
 from ..weights.loading import load_source
 from ..weights.output import build_vitpose
 from ..weights.pose_heads import find_head, kind_of
 from ..weights.source import Source
 
 HEADS = ('keep', 'fusion')
-PATCH = 16
 
 
 class Seen(NamedTuple):
@@ -31,15 +29,6 @@ class Seen(NamedTuple):
     tokens: Tensor
     features: Tensor
     heatmaps: Tensor
-
-
-def size_of(source: Source) -> tuple[int, int] | None:
-    """Height and width of the images that a ViTPose was trained with, by its positions."""
-    if not any(key.endswith((POS_EMBED, 'position_embeddings')) for key in source.weights):
-        return None
-    grid = convert(source.weights, source.format, source.prefix, None, source.expert,
-                   source.name).grid
-    return grid and (PATCH * grid[0], PATCH * grid[1])
 
 
 def build_source(source: Source, img_size: tuple[int, int]) -> nn.Module:
@@ -88,6 +77,20 @@ def learning(model: nn.Module, head: str) -> nn.Module:
     model.requires_grad_(False).eval()
     parts = nn.ModuleList([model.backbone.patch_embed, *([model.head] if head == 'fusion' else [])])
     return parts.requires_grad_(True).train()
+
+
+@torch.no_grad()
+def align(target: nn.Module, expected: Seen) -> None:
+    """Let the fresh stem's last BatchNorm start with the mean and spread of the source's tokens.
+
+    Args:
+        target: Its backbone's stem is a :class:`GradualEmbedding`.
+        expected: What the source makes of some images.
+    """
+    tokens = (expected.tokens - target.backbone.pos_embed).flatten(0, 1)
+    norm = target.backbone.patch_embed.final_conv.norm
+    norm.weight.copy_(tokens.std(dim=0))
+    norm.bias.copy_(tokens.mean(dim=0))
 
 
 def see(model: nn.Module, images: Tensor) -> Seen:

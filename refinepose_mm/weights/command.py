@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from torch import nn
+
 from ..checkpoints import open_checkpoint
 from ..files import refuse_inputs, require_folder
 from ..models.shortcut_vit import ARCHS, SHORTCUTS, Arch, ShortcutViT, resolve_arch
 from ..models.vit_layers import ACTIVATIONS
 from .conversion import EXPERTS
 from .formats import FORMATS, OURS
-from .loading import load_source
+from .loading import Report, load_source
 from .output import (
     WRITERS,
     build_vitpose,
@@ -45,12 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--layer-scale', choices=('fold', 'keep'), default='fold',
                         help='what becomes of LayerScale; folding gives the same function, but '
                              'learning rate and weight decay act on products; default: fold')
-    parser.add_argument('--img-size', nargs=2, type=int, default=(256, 192), metavar=('H', 'W'),
-                        help='input size in pixels, multiples of 16; default: 256 192')
+    parser.add_argument('--img-size', nargs=2, type=int, metavar=('H', 'W'),
+                        help='input size in pixels, multiples of 16; default: that of a pose '
+                             'estimator, 256 192 for other encoders')
     parser.add_argument('--plain', action='store_true',
                         help='load into a plain ViT (PatchEmbedding, no shortcuts)')
-    parser.add_argument('--shortcut', choices=SHORTCUTS, default='identity',
-                        help='shortcuts of the encoder that it is loaded into; default: identity')
+    parser.add_argument('--shortcut', choices=SHORTCUTS,
+                        help='shortcuts of the encoder that it is loaded into; default: those of '
+                             'a RefinePose, identity for other encoders')
     parser.add_argument('--write', choices=WRITERS, default='encoder',
                         help="what to write: the encoder in RefinePose's names, the whole model "
                              "as MMPose loads it, or ViTPose as a folder of Hugging Face; "
@@ -66,17 +70,18 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         _require_output(args)
     source = _describe(args)
+    size = tuple(args.img_size or source.image_size or (256, 192))
     arch = source.arch._replace(layer_scale=args.layer_scale == 'keep' and source.arch.layer_scale)
     if args.write != 'encoder':
-        model, report = _whole_model(source, args)
+        model, report = _whole_model(source, size, args.write)
         backbone = model.backbone
     else:
-        options = dict(PLAIN) if args.plain else dict(shortcut=args.shortcut)
+        options = dict(PLAIN) if args.plain else dict(shortcut=_shortcut(source, args))
         if args.plain:
             options['stem'] = dict(PLAIN['stem'], padding=source.format.padding)
         elif source.format.name != OURS and arch.pre_norm:
             arch = arch._replace(pre_norm=False)  # goes with the stem
-        backbone = ShortcutViT(arch.as_config(), tuple(args.img_size), **options)
+        backbone = ShortcutViT(arch.as_config(), size, **options)
         report = load_source(backbone, source)
     print('\n'.join(f'{args.source}: {report}'.splitlines()[:-1]))
     print(f'  arch         {_as_words(backbone.arch)}')
@@ -117,13 +122,21 @@ def _describe(args: argparse.Namespace) -> Source:
     return source
 
 
-def _whole_model(source: Source, args: argparse.Namespace):
+def _shortcut(source: Source, args: argparse.Namespace) -> str:
+    if args.shortcut:
+        return args.shortcut
+    has_gates = any(key.endswith('gates') for key in source.weights)
+    known = source.facts.shortcut if source.format.name == OURS else None
+    return known or ('gated' if has_gates else 'identity')
+
+
+def _whole_model(source: Source, size: tuple[int, int], write: str) -> tuple[nn.Module, Report]:
     if source.facts.shortcut not in (None, 'none') or source.format.name == OURS:
         raise ValueError(f'{source.name} is no ViTPose: it has '
                          + ('the stem of RefinePose' if source.format.name == OURS else
                             f'{source.facts.shortcut} shortcuts'))
-    model, report = build_vitpose(source, tuple(args.img_size))
-    if args.write == 'huggingface':
+    model, report = build_vitpose(source, size)
+    if write == 'huggingface':
         require_vitpose(model.backbone)
     return model, report
 

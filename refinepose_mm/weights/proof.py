@@ -74,6 +74,9 @@ def prove(source: Source) -> Proof:
     """
     if source.patch_size is None:
         raise NoProof('the file has no patch embedding')
+    if source.facts.shortcut not in (None, 'none') or any(
+            key.endswith('gates') for key in source.weights):
+        raise NoProof('it has shortcuts, which no other package has')
     package = source.format.package
     if not package:
         raise NoProof('its code is in no package')
@@ -262,16 +265,20 @@ def _mmpretrain(source: Source, grid: tuple[int, int], images: Tensor) -> tuple[
     """mmpretrain's VisionTransformer, which is MMPose's, too."""
     from mmpretrain.models import VisionTransformer
     arch, weights = source.arch, _inner(source)
+    if arch.activation != 'gelu' or arch.layer_scale:
+        raise NoProof(f'mmpretrain has no {"LayerScale" if arch.layer_scale else arch.activation} '
+                      'of this kind')
     widths = {name: getattr(arch, name) for name in (
         'embed_dims', 'num_layers', 'num_heads', 'feedforward_channels')}
     model = VisionTransformer(
         arch=widths, img_size=tuple(size * source.patch_size for size in grid),
         patch_size=source.patch_size, with_cls_token='cls_token' in weights,
-        out_type='featmap', patch_cfg=dict(padding=source.format.padding))
+        out_type='featmap', patch_cfg=dict(padding=source.format.padding),
+        norm_cfg=dict(type='LN', eps=arch.eps), pre_norm=arch.pre_norm)
     _load(model, weights)
     model.to(images.dtype).eval()
     x = model.patch_embed(images)[0]
-    x = x + model.pos_embed[:, -x.shape[1]:]
+    x = model.pre_norm(x + model.pos_embed[:, -x.shape[1]:])
     for layer in model.layers:
         x = layer(x)
     return 'VisionTransformer', model.ln1(x)

@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from ..models.shortcut_vit import Arch
+from ..models.shortcut_vit import PATCH_SIZE, Arch
 from .conversion import convert
-from .formats import Format, recognise, unwrap
+from .formats import OURS, Format, recognise, unwrap
 from .heads import Heads, find_heads
 from .metadata import Facts, facts_in
 
 POSITIONS = ('pos_embed', 'position_embeddings')
+POSE_FORMATS = (OURS, 'MMPose ViTPose', 'official ViTPose', 'Hugging Face VitPose')
 
 
 class Source(NamedTuple):
@@ -46,6 +47,15 @@ class Source(NamedTuple):
     def open_activation(self) -> bool:
         """Whether sources of this format differ in their activation, and the file is silent."""
         return self.facts.activation is None and len(self.format.activations) > 1
+
+    @property
+    def image_size(self) -> tuple[int, int] | None:
+        """Height and width that a pose estimator was trained with, by its positions."""
+        if self.format.name not in POSE_FORMATS or not any(
+                key.endswith(POSITIONS) for key in self.weights):
+            return None
+        grid = convert(self.weights, self.format, self.prefix, None, self.expert, self.name).grid
+        return grid and (PATCH_SIZE * grid[0], PATCH_SIZE * grid[1])
 
 
 def describe(weights: dict[str, Tensor], name: str, *, meta: dict[str, Any] = {},

@@ -15,7 +15,7 @@ from refinepose_mm.transplant import loop
 from refinepose_mm.transplant.crops import Crops, find_persons
 from refinepose_mm.transplant.loop import Plan, compare, transplant
 from refinepose_mm.transplant.losses import distances, equal_peaks
-from refinepose_mm.transplant.models import build_source, build_target, learning, see, size_of
+from refinepose_mm.transplant.models import build_source, build_target, learning, see
 from refinepose_mm.weights.source import describe
 
 ARCH = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
@@ -66,7 +66,7 @@ def test_tokens_and_heatmaps_approach_the_source(toy, tmp_path, head):
     frozen = {name: value.clone() for name, value in ours.state_dict().items()
               if not name.startswith(('backbone.patch_embed', *(['head'] * (head == 'fusion'))))}
     lines = []
-    after = transplant(theirs, ours, crops, Plan(80, 8, 4e-3, head, 0), tmp_path / 'state',
+    after = transplant(theirs, ours, crops, Plan(80, 8, 2e-2, head, 0), tmp_path / 'state',
                        False, lines.append)
     assert after.distances.tokens < .6 * before.distances.tokens
     assert after.distances.features < .6 * before.distances.features
@@ -131,6 +131,8 @@ def test_the_command_writes_a_model_that_trains_on(toy, tmp_path, capsys):
     model = MODELS.build(refinepose(ARCH, SIZE, 5, shortcut='gated'))
     model.load_state_dict(weights)
     assert meta['shortcut'] == 'gated' and meta['num_heads'] == 4
+    assert main(['weights', str(output), '--img-size', '64', '48']) == 0  # is known again
+    assert 'the same function as the source: yes\n' in capsys.readouterr().out
     # Once more is the same, and the state of another run is not gone on from.
     again = tmp_path / 'again.pth'
     assert main([*words, str(again), '--head', 'fusion']) == 0
@@ -199,7 +201,7 @@ def test_boxes_of_both_kinds_are_the_same_persons(toy, tmp_path):
 
 def test_the_size_is_that_of_the_source(tmp_path):
     model = MODELS.build(vitpose(ARCH, (256, 192), 5))
-    assert size_of(source_of(saved(tmp_path, model))) == (256, 192)
+    assert source_of(saved(tmp_path, model)).image_size == (256, 192)
 
 
 def test_only_stem_and_fresh_head_learn():

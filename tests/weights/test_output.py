@@ -183,6 +183,15 @@ def test_refinepose_and_shortcuts_are_refused(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_pose_estimators_keep_their_size(tmp_path):
+    """256x192 is for encoders that know no persons; positions are not interpolated unasked."""
+    model = MODELS.build(vitpose(ARCH, (128, 128), JOINTS))
+    path, output = saved(tmp_path, model), tmp_path / 'out.pth'
+    assert main(['weights', str(path), '--write', 'model', '--output', str(output)]) == 0
+    assert torch.equal(open_checkpoint(output).tensors['backbone.pos_embed'],
+                       model.backbone.pos_embed)
+
+
 def test_an_encoder_alone_is_no_model(tmp_path, capsys):
     path = tmp_path / 'mae.pth'
     write_checkpoint(path, {**timm_names(pos_rows=197), 'cls_token': torch.ones(1, 1, 32)}, {})
@@ -219,6 +228,16 @@ def test_layer_scale_is_kept_if_asked_for(tmp_path, capsys):
     assert main(words) == 0
     assert 'LayerScales folded' in capsys.readouterr().out
     assert not any('.ls' in name for name in open_checkpoint(output).tensors)
+
+
+def test_gated_encoders_are_read_with_their_gates(tmp_path, capsys):
+    model = MODELS.build(vitpose(ARCH, IMAGE_SIZE, JOINTS))
+    backbone = ShortcutViT(ARCH, IMAGE_SIZE, stem=PLAIN['stem'], shortcut='gated')
+    model.backbone = shaken(backbone)
+    path, output = saved(tmp_path, model), tmp_path / 'encoder.pth'
+    assert main(['weights', str(path), '--output', str(output)]) == 0
+    assert 'it has shortcuts, which no other package has' in capsys.readouterr().out
+    assert torch.equal(open_checkpoint(output).tensors['backbone.gates'], backbone.gates)
 
 
 @torch.no_grad()
