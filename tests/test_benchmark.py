@@ -67,6 +67,7 @@ def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):
     assert '| ViTPose | ' in table and ' | 1.00 |' in table
 
 
+@pytest.mark.slow
 def test_training_and_scenes_have_their_peak_memory(tmp_path):
     train, scene, decode = run_tiny(
         tmp_path, '--task', 'train', 'scene', 'decode', '--model', 'ViTPose simple', 'RefinePose',

@@ -63,6 +63,7 @@ def test_killed_training_ends_with_the_weights_of_an_uninterrupted_one(toy, tmp_
         assert torch.equal(value, weights[1][name]), name
 
 
+@pytest.mark.slow
 def test_a_data_set_without_a_skeleton(toy, tmp_path):
     """Its empty array of colours is in every checkpoint, MMEngine's and ours."""
     import mmpose

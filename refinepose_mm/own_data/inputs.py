@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..deploy.config import require_file
 from ..engine.annotations import read_json
 from . import cvat, label_studio, yolo
 from .schema import Data, read_data
@@ -36,9 +37,8 @@ def read_input(path: str | Path, images: str | Path | None = None, part: str = '
         FileNotFoundError: If it does not exist, or photos of a format that names them do not.
         ValueError: If it is none of these formats, or is broken; says where.
     """
+    require_file(path)
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f'{path} not found')
     if path.suffix.lower() in YAML:
         return yolo.read(path, part)
     if path.suffix.lower() == '.xml':

@@ -116,9 +116,8 @@ def find_persons(folder: Path, boxes: Path | None) -> list[Person]:
 
     Args:
         folder: With photos, also in folders of it.
-        boxes: json in COCO's format, whose labels are not looked at, or a table of file names and
-            [left, top, right, bottom] as `refinepose predict` takes it. Without it, each photo
-            is a person.
+        boxes: json in COCO's format, whose labels are not looked at, or a file that `refinepose
+            predict --boxes` takes. Without it, each photo is a person.
 
     Raises:
         OSError: If there are no photos or boxes.
@@ -131,15 +130,14 @@ def find_persons(folder: Path, boxes: Path | None) -> list[Person]:
     table = _of_coco(boxes)
     if table is None:
         corners = read_boxes(boxes, lambda kind, message, count: print(message))
-        assert corners is not None
         table = {name: [(left, top, right - left, bottom - top)
-                        for left, top, right, bottom in listed]
-                 for name, listed in corners.items()}
+                        for left, top, right, bottom in corners.of(name)[0].tolist()]
+                 for name in paths}
     persons = [Person(path, tuple(map(float, box))) for name, path in paths.items()
                for box in table.get(name, [])]
     if not persons:
         raise ValueError(f'no boxes in {boxes} fit the photos of {folder}, such as '
-                         f'{photos.names[0]}; it has {", ".join(list(table)[:3]) or "none"}')
+                         f'{photos.names[0]}')
     return persons
 
 

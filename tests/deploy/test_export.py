@@ -194,7 +194,7 @@ def test_the_command_exports(tmp_path, root, capsys, monkeypatch):
     torch.save(dict(state_dict=model.state_dict()), checkpoint)
     arguments = dict(config=config, checkpoint=str(checkpoint), format='torch-export', decode=True,
                      output=None, photos=None, interface=None, precision='f32', batch=None,
-                     opset=None)
+                     opset=None, onnxruntime_web=None)
     assert export_module.run(argparse.Namespace(**arguments)) == 0
     out = capsys.readouterr().out
     assert f'wrote {tmp_path}/epoch_1.pt2: input images (batch, 3, 128, 96)' in out

@@ -52,6 +52,7 @@ def make_record(row, seed, *scores, jumps=False):
                  for number, score in enumerate(scores, start=1)})
 
 
+@pytest.mark.slow
 def test_runs_are_recorded_resumed_and_reported(lspet):
     results, work_dir = lspet / 'results', lspet / 'work'
     command = [sys.executable, str(STUDY / 'run.py'), '--rows', 'vitpose_classic_lr_1e2',

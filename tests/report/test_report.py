@@ -191,6 +191,7 @@ def test_pictures_are_of_the_persons_they_name(toy, config, tmp_path):
         assert width / image.shape[0] == pytest.approx(96 / 128, abs=.01)
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_on_the_same_persons(toy, config, tmp_path, capsys):
     path = config()
     page, numbers = report(tmp_path, path, toy / 'epoch_0.pth', '--against', toy / 'epoch_1.pth')
