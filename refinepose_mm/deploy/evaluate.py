@@ -14,6 +14,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from ..engine.preflight import in_one_line, problems_of
+from .calibration import from_dict
 from .config import DECODER, TEST_DATA, explained, load_config, require_file
 from .formats import is_exported, load_exported
 from .metadata import require_fit
@@ -91,7 +92,10 @@ def evaluate(config: Config, weights: str | Path, precision: str = 'f32',
 
 def test_runner(config: Config, weights: str | Path, precision: str = 'f32',
                 work_dir: str = 'work_dirs/test', trust: bool = False) -> Runner:
-    """A runner that is ready to test; arguments and errors are those of :func:`evaluate`."""
+    """A runner that is ready to test; arguments and errors are those of :func:`evaluate`.
+
+    Its model has the weights' ``calibration``, or None. Metrics rank by heights all the same.
+    """
     exported = is_exported(weights)
     load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
     problems = problems_of(config, ['test'])
@@ -114,6 +118,8 @@ def _prepare(model: nn.Module, config: Config) -> None:
     """Compare a file with the config, and take its keypoints as they are if it decodes."""
     file = model.backbone.engine
     require_fit(file.metadata, config, file.path)
+    calibration = (file.metadata or {}).get('calibration')
+    model.calibration = calibration and from_dict(calibration, file.path)
     if file.gives_heatmaps:
         return
     model.head = DecodedKeypoints()

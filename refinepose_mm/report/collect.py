@@ -131,6 +131,9 @@ def collect(config: Config, weights: str | Path, precision: str = 'f32',
                  _ranks(coco, recorder.results[evaluators.index(coco)]))
     table = _table(runner, recorder.samples, coco, ranks,
                    any(isinstance(metric, MpiiPCKAccuracy) for metric in evaluators))
+    calibration = runner.model.calibration
+    if calibration is not None:  # as `refinepose predict` gives scores
+        table.found.scores = calibration.probabilities(table.found.scores)
     return Collected({name: float(value) for name, value in metrics.items()}, evaluators,
                      recorder.results, table, coco, runner)
 

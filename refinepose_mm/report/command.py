@@ -104,7 +104,8 @@ def run(args: argparse.Namespace) -> int:
     comparison = compared(studies[0], studies[1]) if args.against else None
     names = _names([Path(weights) for _, weights in files], configs[0])
     page = render(names, studies[0], studies[1] if args.against else None, comparison,
-                  _albums(tests, studies, names), _facts(files, configs[0], studies[0], start))
+                  _albums(tests, studies, names),
+                  _facts(files, configs[0], tests[0], studies[0], start))
     with replacing(folder / NUMBERS) as path:
         path.write_text(json.dumps(numbers(studies[0], comparison), indent=1), encoding='utf-8')
     with replacing(folder / PAGE) as path:
@@ -209,7 +210,7 @@ RINGS = ('A ring marks an error, in the colour of its kind; a line leads to the 
          'Hollow joints are hidden ones.')
 
 
-def _facts(files: list[tuple], config: Config, model: Study, start: float
+def _facts(files: list[tuple], config: Config, test: Collected, model: Study, start: float
            ) -> list[tuple[str, str]]:
     """How it was measured."""
     flip = (config.model.get('test_cfg') or {}).get('flip_test', False)
@@ -222,6 +223,8 @@ def _facts(files: list[tuple], config: Config, model: Study, start: float
         ('boxes', "a detector's" if model.table.detected else 'annotated'),
         ('flip test', 'yes' if flip and not exported else 'as the file has it' if exported
          else 'no'),
+        ('scores', "heights of heatmaps' maxima" if test.runner.model.calibration is None else
+         'probabilities, by the calibration in the file; AP ranks persons by heights'),
         ('intervals', f'95 %, from {TIMES} draws of images with replacement, seed {SEED}'),
         ('right', f'a joint that is {model.by}'),
         ('errors', 'similarity ks of a joint, as in OKS: good from .85, jitter from .5; else an '

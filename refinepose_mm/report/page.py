@@ -247,7 +247,7 @@ def heat_rows(model: Study) -> list[tuple[str, list[tuple[str, float]]]]:
 
 def _reliability(found: Reliability) -> Chart:
     note = ('Right is here what OKS holds for near: good joints and jitters. Expected calibration '
-            f'error {found.error.value:.3f} ({interval(found.error)}). ')
+            f'error {found.error:.3f}. ')
     if np.isfinite(found.order):
         note += (f'Of 100 pairs of a right and a wrong joint, {100 * found.order:.0f} have the '
                  'higher score on the right one.')

@@ -41,7 +41,8 @@ class Reliability(NamedTuple):
 
     Attributes:
         bins: Those that are not empty.
-        error: Expected calibration error: mean distance of score and share, over all joints.
+        error: Expected calibration error: mean distance of score and share, over all joints. It
+            has no interval: drawing images again adds distance of its own.
         order: Of 100 pairs of a right and a wrong joint, how often the right one has the higher
             score; NaN if all are right, or all wrong.
         mean: Of the scores.
@@ -49,7 +50,7 @@ class Reliability(NamedTuple):
     """
 
     bins: list[Bin]
-    error: Figure
+    error: float
     order: float
     mean: float
     right: float
@@ -81,8 +82,7 @@ def reliability(table: Table, kind: np.ndarray, drawn: np.ndarray) -> Reliabilit
         bins = [Bin(edge / BINS, (edge + 1) / BINS, int(count[edge]), score[edge] / count[edge],
                     figure(right[edge] / count[edge], shares[:, edge]))
                 for edge in np.flatnonzero(count)]
-        errors = np.abs(resampled[2] - resampled[1]).sum(1) / resampled[0].sum(1)
-    error = figure(np.abs(right - score).sum() / count.sum(), errors)
+    error = float(np.abs(right - score).sum() / count.sum())
     return Reliability(bins, error, _order(scores[counted], near[counted]),
                        float(score.sum() / count.sum()), float(right.sum() / count.sum()))
 

@@ -70,7 +70,7 @@ def verdict(study: Study) -> list[str]:
                          'found at all.')
     if study.reliability:
         found = study.reliability
-        if found.error.value < MUCH:
+        if found.error < MUCH:
             meaning = 'can be read as chances'
         elif found.mean > found.right:
             meaning = 'promise too much'

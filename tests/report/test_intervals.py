@@ -79,7 +79,7 @@ def test_scores_that_are_chances_have_no_error_and_others_have():
     table = planted_errors.table(places, places + 30. * wrong[..., None], scores=chance)
     kind, drawn = kinds(table), draw(count, 20)
     found = reliability(table, kind, drawn)
-    assert found.error.value < .02
+    assert found.error < .02
     assert [one.right.value for one in found.bins] == pytest.approx(
         [one.score for one in found.bins], abs=.05)
     assert sum(one.count for one in found.bins) == 5 * count
@@ -87,7 +87,7 @@ def test_scores_that_are_chances_have_no_error_and_others_have():
     assert all(one.low <= one.score <= one.high for one in found.bins)
     table.found.scores[:] = chance / 2
     halved = reliability(table, kind, drawn)
-    assert halved.error.value == pytest.approx(.25, abs=.01)
+    assert halved.error == pytest.approx(.25, abs=.01)
     assert halved.order == pytest.approx(found.order) and .75 < found.order < .9
     table.found.scores[:] = 1
     assert reliability(table, kind, drawn) is None

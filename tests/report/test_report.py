@@ -21,6 +21,8 @@ from peaks import give_peaks
 
 from refinepose_mm import cli
 from refinepose_mm.datasets import toy_people
+from refinepose_mm.deploy.calibrate import write
+from refinepose_mm.deploy.calibration import Calibration, Knots
 from refinepose_mm.report.collect import collect
 
 CONFIG = ROOT / 'configs/refinepose_tiny_toy.py'
@@ -189,6 +191,17 @@ def test_pictures_are_of_the_persons_they_name(toy, config, tmp_path):
         assert image.std() > 10
         width = (image.shape[1] - 8) / 3  # truth, prediction, heatmap
         assert width / image.shape[0] == pytest.approx(96 / 128, abs=.01)
+
+
+def test_a_calibrated_model_has_its_probabilities(toy, config, tmp_path):
+    plain = collect(Config.fromfile(config()), toy / 'epoch_0.pth')
+    names = tuple(plain.table.joints.names)
+    half = Knots(np.array([0., 2.]), np.array([0., 1.]), np.array([0., 1.]))  # half of the height
+    write(toy / 'epoch_0.pth', tmp_path / 'half.pth', Calibration(names, (half, ) * len(names), {}))
+    scaled = collect(Config.fromfile(config()), tmp_path / 'half.pth')
+    np.testing.assert_allclose(scaled.table.found.scores, plain.table.found.scores / 2)
+    assert plain.table.found.scores.max() > .1
+    assert scaled.metrics == plain.metrics
 
 
 @pytest.mark.slow
