@@ -10,7 +10,7 @@ from conftest import ROOT
 from peaks import give_peaks
 
 from refinepose_mm import cli
-from refinepose_mm.benchmark import measure, report, scene, tasks
+from refinepose_mm.benchmark import against, measure, report, scene, tasks
 from refinepose_mm.benchmark.case import PEERS, Case, build, variants
 from refinepose_mm.complexity import count
 
@@ -50,6 +50,32 @@ def test_growth_has_a_line_for_each_model_and_size_in_the_panel_of_its_task():
     assert lines['A, 64x48'].get_xydata().tolist() == [[1, 2], [8, 16]]
     memory, _ = panels['train, fp32', 'peak MiB'].lines
     assert memory.get_ydata().tolist() == [100, 800]
+
+
+def timings(batch=8, **seconds):
+    return dict(machine=dict(device='one'), results=[
+        dict(task='forward', batch=batch, img_size=[64, 48], dtype='fp32', seconds=seconds)])
+
+
+def test_ratios_are_compared_and_not_times():
+    before = timings(A=[1., 2., 4.], B=[2., 4., 8.], C=[1., 2.2, 4.])
+    twice = timings(A=[2., 4., 8.], B=[6., 12.6, 24.], C=[2., 4.2, 8.], D=[1., 1., 1.])
+    *_, b, c = against.compare(before, twice).splitlines()
+    assert b == ('| forward, 64x48, batch 8, fp32 | B / A | 2.00 (2.00 to 2.00) | '
+                 '3.00 (3.00 to 3.08) | +50% | slower |')
+    assert '| C / A | 1.00 (1.00 to 1.05) | 1.00 (1.00 to 1.02) | +0% | - |' in c
+    assert against.compare(twice, before).splitlines()[-2].endswith('| -33% | faster |')
+    other = timings(1, A=[1.], B=[1.])
+    assert 'nothing to compare' in against.compare(timings(A=[1.], B=[1.]), other)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{"results": []}', '{"machine": {}, "results": [{}]}',
+                                  json.dumps(timings(A=[0.])), json.dumps(timings(A=['x']))])
+def test_what_is_no_output_of_a_benchmark_is_refused(text, tmp_path, capsys):
+    path = tmp_path / 'before.json'
+    path.write_text(text)
+    assert cli.main(['benchmark', '--against', str(path)]) == 2
+    assert f'{path} is no output of `refinepose benchmark`' in capsys.readouterr().err
 
 
 def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):

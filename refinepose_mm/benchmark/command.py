@@ -27,7 +27,7 @@ from ..deploy.quantize import PACKAGES as QUANTIZE_PACKAGES
 from ..engine import keep_memory
 from ..files import replacing, require_folder
 from ..models.shortcut_vit import ARCHS
-from . import report
+from . import against, report
 from .case import DTYPES, ENGINES, MODEL_TASKS, PEERS, PRECISIONS, Case, variants
 from .engines import prepare
 from .measure import compare, device_name, matmul_rate, peak_memory
@@ -59,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='as KeepMemoryHook does in trainings on CPUs, for all models alike')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--output', type=Path, help='write all timings to this json file')
+    parser.add_argument('--against', type=Path, metavar='JSON', help='an earlier --output: compare '
+                        'the ratios, and say what became faster or slower')
     parser.add_argument('--plot', type=Path, help='draw growth with the batch into this picture')
 
 
@@ -68,6 +70,7 @@ def run(args: argparse.Namespace) -> int:
         require_folder(path)
     if args.plot:
         report.require_picture(args.plot)
+    before = against.read(args.against) if args.against else None
     for engine in args.engine:
         format_name, precision = PRECISIONS.get(engine, (engine, 'f32'))
         if format_name in TARGETS:
@@ -95,10 +98,12 @@ def run(args: argparse.Namespace) -> int:
                 results.append(result)
                 print(f'\n{task}, {img_size[0]}x{img_size[1]}, batch {batch}, {dtype}, '
                       f'{args.rounds} rounds\n\n{report.table(result)}', flush=True)
+    measured = dict(machine=machine, arch=args.arch, results=results)
+    if before:
+        print(f'\n{against.compare(before, measured)}')
     if args.output:
-        with replacing(args.output) as path:
-            path.write_text(json.dumps(
-                dict(machine=machine, arch=args.arch, results=results), indent=1))
+        with replacing(args.output, [args.against] if args.against else []) as path:
+            path.write_text(json.dumps(measured, indent=1))
         print(f'\nwrote {args.output}')
     if args.plot:
         with replacing(args.plot) as path:
