@@ -78,6 +78,7 @@ def test_what_is_no_output_of_a_benchmark_is_refused(text, tmp_path, capsys):
     assert f'{path} is no output of `refinepose benchmark`' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):
     results = run_tiny(tmp_path, '--task', 'forward', 'predict', '--dtype', 'fp32', 'bf16',
                        '--engine', 'eager', 'deploy', 'torch-export')

@@ -199,6 +199,7 @@ def test_readme_is_a_door():
     assert len(text('README.md').splitlines()) <= README_LINES
 
 
+@pytest.mark.slow
 def test_own_data_trains_as_the_page_says(tmp_path, monkeypatch):
     """The commands of docs/own_data.md, on toy people that somebody calls mine."""
     toy_people.generate(tmp_path / 'toy', num_train=4, num_val=2)

@@ -81,7 +81,8 @@ def test_compiles_without_graph_breaks():
     assert explained.graph_count == 1 and explained.graph_break_count == 0, explained.break_reasons
 
 
-@pytest.mark.parametrize('option', ['bf16', 'compile'])
+@pytest.mark.parametrize('option', [
+    'bf16', pytest.param('compile', marks=pytest.mark.slow)])
 def test_trains_from_the_command_line(option, tmp_path):
     toy_people.generate(tmp_path / 'toy', num_train=6, num_val=2)
     options = dict(

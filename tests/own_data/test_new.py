@@ -96,6 +96,7 @@ def test_a_project_trains_and_tests_wherever_it_is(toy, tmp_path, monkeypatch, c
     assert 'bbox@0.1/PCK: ' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_its_shared_settings_are_those_of_our_configs(toy, tmp_path):
     new(dirty.toy_json(toy), '--split', .25, '--output', tmp_path / 'made')
     config, _ = load(tmp_path / 'made')
