@@ -91,7 +91,7 @@ def require_a_clear_end(result: Result, words: list[str]):
     """Exit code 1 or 2, and a last line that says why."""
     assert result.code in (1, 2), result
     assert 'Traceback' not in result.out + result.err
-    if words[0] == 'check' and result.code == 1:  # what is wrong is its result
+    if words[:1] == ['check'] and result.code == 1:  # what is wrong is its result
         assert re.search(r'\d+ findings?, marked with !\n\Z', result.out), result
         return
     last = result.err.strip().splitlines()[-1]
