@@ -32,3 +32,12 @@ def test_a_test_that_is_skipped_everywhere_is_named(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == 'tests.test_a::test_timm never ran: timm is not installed'
     assert lines[1].startswith('1 tests were skipped in all of')
+
+
+def test_a_module_that_is_skipped_as_a_whole_runs_elsewhere_or_is_named(tmp_path, capsys):
+    whole = tmp_path / 'whole.xml'
+    whole.write_text('<testsuites><testsuite><testcase classname="" name="tests.test_a">'
+                     '<skipped message="collection skipped" /></testcase></testsuite></testsuites>')
+    assert check_skips.main([str(whole), report(tmp_path, 'all')]) == 0
+    assert check_skips.main([str(whole)]) == 1
+    assert '::tests.test_a never ran: collection skipped' in capsys.readouterr().out
