@@ -13,7 +13,7 @@ REPORTS := .reports
 help:
 	@echo "make demo      set up, draw toy people, train, test and infer (about five minutes)"
 	@echo "make test      set up and run the tests"
-	@echo "make test-all  run what it leaves out: slow tests, ONNX, OpenVINO, 8 bits, peers"
+	@echo "make test-all  run what it leaves out: slow tests, ONNX, OpenVINO, 8 bits, peers, docs"
 	@echo "make lint      check style with ruff and types with mypy"
 	@echo "make docs      build the documentation site into build/docs"
 	@echo "make matrix    run with other versions of Python, torch and numpy; SETS=... for some"
@@ -55,7 +55,7 @@ TESTS_peers_mmpretrain := tests/weights tests/test_benchmark.py
 TESTS_peers_mmdeploy := tests/projects/test_mmdeploy.py
 PACKAGES := export peers_timm peers_transformers peers_mmpretrain peers_mmdeploy
 
-test-all: test-slow $(PACKAGES:%=test-%)
+test-all: test-slow $(PACKAGES:%=test-%) docs
 	@$(BIN)/python tests/check_skips.py $(REPORTS)/*.xml
 
 test-slow: setup

@@ -64,6 +64,6 @@ def _link(obj: griffe.Object, match: re.Match) -> str:
         target = obj.package[path.split('.')[1:]]
         if not target.has_docstring:  # its module's page shows it in the source alone
             path = target.module.path
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, ValueError):
         pass  # unknown: the strict build fails
     return f'[`{shown}`][{path}]'

@@ -84,7 +84,7 @@ def align(target: nn.Module, expected: Seen) -> None:
     """Let the fresh stem's last BatchNorm start with the mean and spread of the source's tokens.
 
     Args:
-        target: Its backbone's stem is a :class:`GradualEmbedding`.
+        target: Its backbone's stem is a :class:`~refinepose_mm.models.GradualEmbedding`.
         expected: What the source makes of some images.
     """
     tokens = (expected.tokens - target.backbone.pos_embed).flatten(0, 1)
