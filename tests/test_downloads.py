@@ -118,7 +118,8 @@ def test_one_name_at_two_places_is_two_files(server):
      r'redirects to http://example.org/x.pth, which is not safe'),
     (lambda request: send(request, b'', {'Location': 'ftp://127.0.0.1/x.pth'}, 302, 0),
      'not safe|not allowed'),
-], ids=['cut', 'cut chunks', '404', '500', 'a part', 'empty', 'loop', 'web page', 'no length', 'no HTTP', 'redirect', 'ftp'])
+], ids=['cut', 'cut chunks', '404', '500', 'a part', 'empty', 'loop', 'web page',
+        'no length', 'no HTTP', 'redirect', 'ftp'])
 def test_what_fails_ends_in_one_line_and_leaves_nothing(server, cache, respond, reason):
     server.respond = respond
     with pytest.raises(OSError, match=reason) as error:

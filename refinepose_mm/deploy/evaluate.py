@@ -18,6 +18,7 @@ from .config import DECODER, TEST_DATA, explained, load_config, require_file
 from .formats import is_exported, load_exported
 from .metadata import require_fit
 from .network import load_weights
+from .outputs import require_outputs
 
 
 @MODELS.register_module()
@@ -93,7 +94,8 @@ def test_runner(config: Config, weights: str | Path, precision: str = 'f32',
                 work_dir: str = 'work_dirs/test', trust: bool = False) -> Runner:
     """A runner that is ready to test; arguments and errors are those of :func:`evaluate`."""
     exported = is_exported(weights)
-    load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
+    load_config(config, 'test_evaluator', f'{TEST_DATA}.type',
+                *([DECODER, 'model.head.out_channels'] if exported else []))
     problems = problems_of(config, ['test'])
     if problems:
         raise ValueError(in_one_line(problems))
@@ -114,6 +116,7 @@ def _prepare(model: nn.Module, config: Config) -> None:
     """Compare a file with the config, and take its keypoints as they are if it decodes."""
     file = model.backbone.engine
     require_fit(file.metadata, config, file.path)
+    require_outputs(file, config)
     if file.gives_heatmaps:
         return
     model.head = DecodedKeypoints()

@@ -21,7 +21,6 @@ from ..bundled import NAMES, config_and_weights
 from ..files import named_if_full, refuse_inputs, replacing, require_folder
 from .certificate import (
     Crops,
-    NotFinite,
     by_eager,
     by_file,
     crops_of,
@@ -40,6 +39,7 @@ from .formats import (
     OPSETS,
     TARGETS,
     Exported,
+    NotFinite,
     Variant,
     require,
     target_files,

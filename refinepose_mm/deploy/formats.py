@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .config import reason
 from .devices import CPU, DeviceError, moved, onnx_session, openvino_device
 from .metadata import KEY, from_text
 
@@ -219,6 +220,10 @@ TARGETS = {
 }
 
 
+class NotFinite(ValueError):
+    """A network gives NaN or infinity."""
+
+
 class Exported:
     """An exported file, run by its own engine.
 
@@ -241,6 +246,7 @@ class Exported:
 
         Raises:
             ValueError: If the file takes no images of this shape.
+            NotFinite: If outputs are not finite.
         """
         if self.metadata is not None and not self.metadata['normalization']['inside']:
             mean, std = (np.array(self.metadata['normalization'][name], np.float32)
@@ -248,10 +254,13 @@ class Exported:
             images = (images - mean[:, None, None]) / std[:, None, None]
         size = (self.metadata or {'input': {}})['input'].get('batch')
         try:
-            return self._run(images) if size is None else self._in_pieces(images, size)
+            outputs = self._run(images) if size is None else self._in_pieces(images, size)
         except Exception as error:  # each engine has its own
             raise ValueError(f'{self.path.name} refuses images of shape {images.shape}: '
-                             f'{_first_line(error)}') from None
+                             f'{reason(error)}') from None
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise NotFinite(f'{self.path.name} gives NaN or infinite numbers')
+        return outputs
 
     def _in_pieces(self, images: np.ndarray, size: int) -> list[np.ndarray]:
         """Outputs of a file that takes this number of images at a time; the last are repeated."""
@@ -317,7 +326,7 @@ def load_exported(path: str | Path, precision: str = 'f32', trust: bool = False,
     except DeviceError:
         raise
     except Exception as error:  # each engine has its own
-        raise ValueError(f'{path} is not a complete exported model: {_first_line(error)}') from None
+        raise ValueError(f'{path} is not a complete exported model: {reason(error)}') from None
     return Exported(path, engine)
 
 
@@ -333,9 +342,3 @@ def require(packages: tuple[str, ...]) -> None:
         except ImportError as error:
             raise ImportError(f'{package} is needed for this format ({error}): '
                               'pip install "refinepose_mm[export]"') from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-

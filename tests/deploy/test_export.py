@@ -186,6 +186,13 @@ def test_broken_files_end_in_one_message(tmp_path, suffix):
             load_exported(path, trust=True)
 
 
+def test_a_missing_second_file_of_openvino_is_the_reason(model, tmp_path):
+    path, _ = written('openvino', model, tmp_path, decode=False)
+    path.with_suffix('.bin').unlink()
+    with pytest.raises(ValueError, match='exported model: Empty weights data in bin file or bin'):
+        load_exported(path)
+
+
 def test_the_command_exports(tmp_path, root, capsys, monkeypatch):
     monkeypatch.setenv('TOY_ROOT', str(tmp_path / 'none'))
     config = str(root / 'configs/refinepose_tiny_toy.py')
