@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import logging
@@ -175,9 +176,21 @@ def _convert_openvino(network: nn.Module, example: Tensor, variant: Variant) -> 
 
 
 def _save_openvino(model: openvino.Model, path: Path, metadata: str) -> None:
-    import openvino
     model.set_rt_info(metadata, KEY)
-    openvino.save_model(model, path, compress_to_fp16=False)
+    write_openvino(model, path)
+
+
+def write_openvino(model: openvino.Model, path: Path) -> None:
+    """Write both files of a model.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    import openvino
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of C++, which does not say why
+        raise OSError(errno.ENOSPC, f'is the disk full? ({reason(error)})') from None
 
 
 def _relabel_openvino(path: Path, target: Path, metadata: str) -> None:
@@ -317,9 +330,7 @@ def load_exported(path: str | Path, precision: str = 'f32', trust: bool = False,
         raise FileNotFoundError(f'exported model {path} not found')
     if precision != 'f32' and path.suffix != '.xml':
         raise ValueError(f'only OpenVINO files (.xml) run in {precision}, got {path.name}')
-    if target.can_execute and not trust:
-        raise ValueError(f'{path} can execute code when it is loaded, as every {path.suffix} file '
-                         'can; if you know who made it, use --trust (in Python: trust=True)')
+    require_trust(path, trust)
     require(target.running)
     try:
         engine = target.load(path, precision, device)
@@ -328,6 +339,18 @@ def load_exported(path: str | Path, precision: str = 'f32', trust: bool = False,
     except Exception as error:  # each engine has its own
         raise ValueError(f'{path} is not a complete exported model: {reason(error)}') from None
     return Exported(path, engine)
+
+
+def require_trust(path: str | Path, trust: bool) -> None:
+    """Refuse a file that can execute code of its own, unless it is trusted.
+
+    Raises:
+        ValueError: If it is not, or the file's ending is none of ours.
+    """
+    target = target_of(path)
+    if target.can_execute and not trust:
+        raise ValueError(f'{path} can execute code when it is loaded, as every {target.suffix} '
+                         'file can; if you know who made it, use --trust (in Python: trust=True)')
 
 
 def require(packages: tuple[str, ...]) -> None:
