@@ -65,6 +65,15 @@ def open_checkpoint(source: str | Path) -> Checkpoint:
     """
     on_hub = str(source).startswith(SCHEME)
     path = hub_path(str(source), IN_FOLDER) if on_hub else local_file(source)
+    try:
+        return _open(path)
+    except ValueError as error:
+        if on_hub or path == Path(source):
+            raise
+        raise ValueError(f'{error} (from {source}; delete the file to download it anew)') from None
+
+
+def _open(path: Path) -> Checkpoint:
     meta = {}
     if path.is_dir():
         config = path / 'config.json'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sys
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import HTTPError, URLError
@@ -16,7 +16,7 @@ import torch
 from filelock import FileLock
 from mmengine.logging import print_log
 
-from .files import replacing
+from .files import remove_leftovers, replacing
 
 TIMEOUT = 30  # seconds without an answer
 CHUNK = 1 << 20  # bytes
@@ -84,11 +84,16 @@ def local_file(source: str | Path) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_name(f'.{path.name}.lock')):
                 if not path.is_file():  # another process may have been faster
+                    remove_leftovers(path)  # nobody else writes it: the lock is ours
                     print_log(f'downloading {source} to {path}', logger='current')
                     _download(known, path)
         except HTTPError as error:
+            reason = ' '.join(str(error.reason).split())  # of a redirect loop it has three lines
             raise OSError(f'cannot download {source}: the server answers {error.code} '
-                          f'{error.reason}. {HINT}') from None
+                          f'{reason}. {HINT}') from None
+        except IncompleteRead:  # its numbers are those of the last piece
+            raise OSError(f'cannot download {source}: the connection was cut before the end of the '
+                          f'file. {HINT}') from None
         except (OSError, HTTPException, ValueError) as error:
             reason = str(getattr(error, 'reason', None) or error) or type(error).__name__
             line = ' '.join(reason.split())  # a broken answer may hold line breaks
@@ -155,6 +160,8 @@ def _download(known: Source, path: Path) -> None:
     request = Request(known.url, headers={'User-Agent': 'refinepose_mm'})
     with opener.open(request, timeout=TIMEOUT) as answer:
         expected = answer.length  # None where the server does not say
+        if answer.status != 200:  # 206, a part of the file, is no error to urllib
+            raise OSError(f'the server answers {answer.status} {answer.reason}, expected 200 OK')
         if answer.headers.get_content_type() == 'text/html':
             raise OSError('the server sends a web page, not a file')
         if expected is None and not answer.chunked and not known.sha256:
@@ -171,6 +178,8 @@ def _download(known: Source, path: Path) -> None:
                     hasher.update(chunk)
                     received += len(chunk)
                     progress.update(len(chunk))
+            if not received:
+                raise OSError('the server sends an empty file')
             if expected is not None and received != expected:
                 raise OSError(f'the connection was cut: expected {expected} bytes, got {received}')
             if not hasher.hexdigest().startswith(known.sha256):

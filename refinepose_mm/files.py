@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+LEFTOVER = re.compile(r'\.[a-z0-9_]{8}')  # what tempfile appends to a prefix
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, a quota, a limit of the process
 
 
@@ -74,6 +78,18 @@ def replacing(output: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator
         for path in written:  # the output itself comes last: whoever sees it finds the others
             os.replace(path, output.parent / path.name)
     _synchronise(output.parent)
+
+
+def remove_leftovers(output: str | Path) -> None:
+    """Delete what killed processes left beside an output in :func:`replacing`.
+
+    Args:
+        output: A file that no other process writes now.
+    """
+    output = Path(os.path.realpath(output))
+    for path in output.parent.glob(f'.{glob.escape(output.name)}.*'):
+        if LEFTOVER.fullmatch(path.name[len(output.name) + 1:]) and path.is_dir():
+            shutil.rmtree(path)
 
 
 @contextmanager

@@ -67,6 +67,12 @@ def test_a_download_is_read(tmp_path, monkeypatch):
     torch.save(dict(a=torch.ones(1)), tmp_path / 'x.pth')
     monkeypatch.setattr(checkpoints, 'local_file', lambda url: tmp_path / 'x.pth')
     assert read_checkpoint('https://example.org/x.pth').keys() == {'a'}
+    (tmp_path / 'x.pth').write_bytes(b'half')  # of a server that lies about the length
+    with pytest.raises(ValueError, match=r'x.pth .*\(from https://example.org/x.pth; delete the '
+                                         r'file to download it anew\)'):
+        read_checkpoint('https://example.org/x.pth')
+    with pytest.raises(ValueError, match='[^)]$'):
+        read_checkpoint(tmp_path / 'x.pth')
 
 
 def test_a_training_checkpoint_of_mmengine_is_read(tmp_path):

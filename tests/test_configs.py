@@ -355,3 +355,11 @@ def test_the_papers_learning_rate_is_one_switch():
     assert config.optim_wrapper.optimizer.lr == 5e-3
     assert config.train_cfg.max_epochs == 310
     assert config.auto_scale_lr.base_batch_size == 512
+
+
+def test_an_empty_root_is_none(monkeypatch):
+    """`COCO_ROOT= mim train` must not look for /annotations."""
+    monkeypatch.setenv('COCO_ROOT', '')
+    config = load('configs/refinepose_vitb_coco.py')
+    assert config.data_root == 'data/coco/'
+    assert config.val_evaluator.ann_file.startswith('data/coco/')

@@ -104,8 +104,13 @@ def test_one_name_at_two_places_is_two_files(server):
 
 @pytest.mark.parametrize('respond, reason', [
     (cut, r'the connection was cut: expected 102400 bytes, got 34133'),
-    (cut_chunks, 'IncompleteRead'),
+    (cut_chunks, 'the connection was cut before the end'),
     (lambda request: send(request, code=404), '404 Not Found'),
+    (lambda request: send(request, code=500), '500 Internal Server Error'),
+    (lambda request: send(request, CONTENT[:99], code=206, length=99),
+     'answers 206 Partial Content, expected 200 OK'),
+    (lambda request: send(request, b'', length=0), 'an empty file'),
+    (lambda request: send(request, b'', {'Location': request.path}, 302, 0), 'infinite loop'),
     (lambda request: send(request, headers={'Content-Type': 'text/html'}), 'a web page'),
     (lambda request: send(request, length=None), 'does not say how long the file is'),
     (lambda request: request.wfile.write(b'nonsense\r\n'), 'nonsense'),
@@ -113,7 +118,8 @@ def test_one_name_at_two_places_is_two_files(server):
      r'redirects to http://example.org/x.pth, which is not safe'),
     (lambda request: send(request, b'', {'Location': 'ftp://127.0.0.1/x.pth'}, 302, 0),
      'not safe|not allowed'),
-], ids=['cut', 'cut chunks', '404', 'web page', 'no length', 'no HTTP', 'redirect', 'ftp'])
+], ids=['cut', 'cut chunks', '404', '500', 'a part', 'empty', 'loop', 'web page',
+        'no length', 'no HTTP', 'redirect', 'ftp'])
 def test_what_fails_ends_in_one_line_and_leaves_nothing(server, cache, respond, reason):
     server.respond = respond
     with pytest.raises(OSError, match=reason) as error:
@@ -226,6 +232,37 @@ def test_a_full_disk_leaves_nothing(server, cache, monkeypatch):
     with pytest.raises(OSError, match='No space left on device'):
         local_file(server.url())
     assert not kept(cache)
+
+
+def download_slowly(url, received):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, 'CHUNK', 1000)
+        local_file(url)
+    received.set()  # never comes to this
+
+
+@pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='needs fork')
+def test_a_download_that_is_killed_begins_anew_and_leaves_nothing(server, cache):
+    def halfway(request):
+        send(request, CONTENT[:len(CONTENT) // 2])
+        time.sleep(60)
+
+    server.respond = halfway
+    context = multiprocessing.get_context('fork')
+    done = context.Event()
+    process = context.Process(target=download_slowly, args=(server.url(), done))
+    process.start()
+    while not any(path.is_file() and path.stat().st_size for path in cache.glob('.*/*')):
+        assert process.is_alive()
+        time.sleep(.01)
+    process.kill()
+    process.join()
+    assert not done.is_set() and kept(cache)  # a part, under a temporary name
+    assert not [path for path in kept(cache) if path.is_file()]
+    server.respond = send
+    path = local_file(server.url())
+    assert path.read_bytes() == CONTENT
+    assert kept(cache) == [path]
 
 
 def outcome(url):

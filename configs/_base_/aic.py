@@ -5,7 +5,7 @@ AIC_ROOT has annotations/ and the folders of the two downloads.
 _base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('AIC_ROOT', 'data/aic/')
+data_root = __import__('os').environ.get('AIC_ROOT') or 'data/aic/'
 dataset_type = 'AicDataset'
 folders = dict(train='ai_challenger_keypoint_train_20170902/keypoint_train_images_20170902/',
                val='ai_challenger_keypoint_validation_20170911/'

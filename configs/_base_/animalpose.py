@@ -5,7 +5,7 @@ ANIMALPOSE_ROOT has annotations/ and the folders of images that they name.
 _base_ = './crops_256x256.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('ANIMALPOSE_ROOT', 'data/animalpose/')
+data_root = __import__('os').environ.get('ANIMALPOSE_ROOT') or 'data/animalpose/'
 dataset_type = 'AnimalPoseDataset'
 files = dict(type=dataset_type, data_root=data_root)
 train_dataloader = dict(dataset=dict(

@@ -8,7 +8,7 @@ ground-truth boxes, so that it needs no detection file and many times fewer crop
 _base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
+data_root = __import__('os').environ.get('COCO_ROOT') or 'data/coco/'
 boxes = __import__('os').environ.get('COCO_BOXES', 'AP_H_56')
 bbox_file = dict(
     ap_h_56=f'{data_root}/person_detection_results/COCO_val2017_detections_AP_H_56_person.json',

@@ -4,7 +4,7 @@
 COCO_BOXES can be the path of another detection file.
 """
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-testdev_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
+testdev_root = __import__('os').environ.get('COCO_ROOT') or 'data/coco/'
 testdev_boxes = __import__('os').environ.get('COCO_BOXES', 'AP_H_56')
 if testdev_boxes.lower() == 'gt':
     raise ValueError('COCO_BOXES=gt: test-dev has no ground-truth boxes; unset COCO_BOXES or set '

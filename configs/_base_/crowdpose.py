@@ -6,7 +6,7 @@ CROWDPOSE_BOXES: gt, or the path of a detection file.
 _base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('CROWDPOSE_ROOT', 'data/crowdpose/')
+data_root = __import__('os').environ.get('CROWDPOSE_ROOT') or 'data/crowdpose/'
 boxes = __import__('os').environ.get(
     'CROWDPOSE_BOXES', f'{data_root}/annotations/det_for_crowd_test_0.1_0.5.json')
 dataset_type = 'CrowdPoseDataset'

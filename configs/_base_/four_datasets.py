@@ -5,10 +5,10 @@ matched by name; the target set decides which of them count. Necks are left out:
 means another point by the word.
 """
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-coco_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
-aic_root = __import__('os').environ.get('AIC_ROOT', 'data/aic/')
-mpii_root = __import__('os').environ.get('MPII_ROOT', 'data/mpii/')
-crowdpose_root = __import__('os').environ.get('CROWDPOSE_ROOT', 'data/crowdpose/')
+coco_root = __import__('os').environ.get('COCO_ROOT') or 'data/coco/'
+aic_root = __import__('os').environ.get('AIC_ROOT') or 'data/aic/'
+mpii_root = __import__('os').environ.get('MPII_ROOT') or 'data/mpii/'
+crowdpose_root = __import__('os').environ.get('CROWDPOSE_ROOT') or 'data/crowdpose/'
 
 coco = dict(
     type='CocoDataset',

@@ -5,7 +5,7 @@ HALPE_ROOT has annotations/, hico_20160224_det/ and COCO's val2017/.
 _base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('HALPE_ROOT', 'data/halpe/')
+data_root = __import__('os').environ.get('HALPE_ROOT') or 'data/halpe/'
 dataset_type = 'HalpeDataset'
 train_dataloader = dict(dataset=dict(
     type=dataset_type,

@@ -6,7 +6,7 @@ those of HUMANART_BOXES: gt, or the path of a detection file.
 _base_ = './crops_256x192.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('HUMANART_ROOT', 'data/')
+data_root = __import__('os').environ.get('HUMANART_ROOT') or 'data/'
 boxes = __import__('os').environ.get(
     'HUMANART_BOXES', f'{data_root}/HumanArt/person_detection_results/'
     'HumanArt_validation_detections_AP_H_56_person.json')

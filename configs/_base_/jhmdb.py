@@ -6,7 +6,7 @@ JHMDB_SPLIT is 1 (the default), 2 or 3.
 _base_ = './crops_256x256.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('JHMDB_ROOT', 'data/jhmdb/')
+data_root = __import__('os').environ.get('JHMDB_ROOT') or 'data/jhmdb/'
 split = __import__('os').environ.get('JHMDB_SPLIT', '1')
 dataset_type = 'JhmdbDataset'
 files = dict(type=dataset_type, data_root=data_root)

@@ -6,7 +6,7 @@ annotations/mpii_gt_val.mat, as MMPose's guide to MPII describes.
 _base_ = './topdown.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('MPII_ROOT', 'data/mpii/')
+data_root = __import__('os').environ.get('MPII_ROOT') or 'data/mpii/'
 dataset_type = 'MpiiDataset'
 codec = dict(type='BatchedUDPHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=2)
 

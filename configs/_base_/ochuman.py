@@ -4,7 +4,7 @@ OCHUMAN_ROOT has annotations/ and images/; OCHUMAN_SPLIT is test (the default) o
 no training set. Boxes are the annotated ones.
 """
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-ochuman_root = __import__('os').environ.get('OCHUMAN_ROOT', 'data/ochuman/')
+ochuman_root = __import__('os').environ.get('OCHUMAN_ROOT') or 'data/ochuman/'
 ochuman_split = __import__('os').environ.get('OCHUMAN_SPLIT', 'test')
 ochuman_file = f'annotations/ochuman_coco_format_{ochuman_split}_range_0.00_1.00.json'
 

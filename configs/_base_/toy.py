@@ -2,7 +2,7 @@
 _base_ = './topdown.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('TOY_ROOT', 'data/toy/')
+data_root = __import__('os').environ.get('TOY_ROOT') or 'data/toy/'
 dataset_type = 'CocoDataset'
 codec = dict(type='BatchedUDPHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=1.5)
 

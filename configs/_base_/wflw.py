@@ -5,7 +5,7 @@ WFLW_ROOT has annotations/ and images/.
 _base_ = './crops_256x256.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('WFLW_ROOT', 'data/wflw/')
+data_root = __import__('os').environ.get('WFLW_ROOT') or 'data/wflw/'
 dataset_type = 'WFLWDataset'
 files = dict(type=dataset_type, data_root=data_root, data_prefix=dict(img='images/'))
 train_pipeline = [dict(step, **dict(RandomBBoxTransform=dict(

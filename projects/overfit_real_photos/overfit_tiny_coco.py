@@ -2,7 +2,7 @@
 _base_ = '../../configs/refinepose_tiny_toy.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('COCO_ROOT', 'data/coco/')
+data_root = __import__('os').environ.get('COCO_ROOT') or 'data/coco/'
 annotations = 'annotations/person_keypoints_train2017.json'
 
 # The photos are seen as they are, without augmentation: the question is whether the chain of

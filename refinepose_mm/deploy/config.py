@@ -12,9 +12,13 @@ from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS
 
+from ..engine.data_checks import num_keypoints
+
 DECODER = 'model.head.decoder'
 TEST_DATA = 'test_dataloader.dataset'
 TRAIN_DATA = 'train_dataloader.dataset'
+# Lines with which OpenVINO says where in its code it fails; why, says the next one.
+OF_OPENVINO = ('Exception from ', "Check '")
 LONGEST = 200  # characters of a reason; torch lists all devices that it knows
 
 
@@ -51,7 +55,13 @@ def metainfo_of(dataset: dict) -> dict:
     """Names, mirror images, links and sigmas of the keypoints, by the config of a data set.
 
     The config's own ``metainfo`` comes first, then that of its type, such as COCO's.
+
+    Raises:
+        ValueError: If there is none, or it is broken.
     """
+    _, problem = num_keypoints(dataset)
+    if problem:
+        raise ValueError(f'{TEST_DATA}: {problem}')
     return parse_pose_metainfo(
         dataset.get('metainfo') or DATASETS.get(dataset['type']).METAINFO)
 
@@ -103,7 +113,8 @@ def explained(what: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of an error's message, or its kind where there is none."""
-    message = str(error.args[0]) if error.args else ''  # a KeyError's text is a repr
-    line = (message.strip() or type(error).__name__).splitlines()[0]
+    """The line of an error's message that says why, or its kind where there is none."""
+    message = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = message.strip().splitlines() or [type(error).__name__]
+    line = next((line for line in lines if not line.startswith(OF_OPENVINO)), lines[0])
     return line if len(line) <= LONGEST else f'{line[:LONGEST]}...'

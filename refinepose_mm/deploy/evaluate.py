@@ -19,6 +19,7 @@ from .config import DECODER, TEST_DATA, explained, load_config, require_file
 from .formats import is_exported, load_exported
 from .metadata import require_fit
 from .network import load_weights
+from .outputs import require_outputs
 
 
 @MODELS.register_module()
@@ -97,7 +98,8 @@ def test_runner(config: Config, weights: str | Path, precision: str = 'f32',
     Its model has the weights' ``calibration``, or None. Metrics rank by heights all the same.
     """
     exported = is_exported(weights)
-    load_config(config, 'test_evaluator', f'{TEST_DATA}.type', *([DECODER] if exported else []))
+    load_config(config, 'test_evaluator', f'{TEST_DATA}.type',
+                *([DECODER, 'model.head.out_channels'] if exported else []))
     problems = problems_of(config, ['test'])
     if problems:
         raise ValueError(in_one_line(problems))
@@ -120,6 +122,7 @@ def _prepare(model: nn.Module, config: Config) -> None:
     require_fit(file.metadata, config, file.path)
     calibration = (file.metadata or {}).get('calibration')
     model.calibration = calibration and from_dict(calibration, file.path)
+    require_outputs(file, config)
     if file.gives_heatmaps:
         return
     model.head = DecodedKeypoints()

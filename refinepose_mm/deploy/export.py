@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,7 +22,6 @@ from ..bundled import NAMES, config_and_weights
 from ..files import named_if_full, refuse_inputs, replacing, require_folder
 from .certificate import (
     Crops,
-    NotFinite,
     by_eager,
     by_file,
     crops_of,
@@ -40,6 +40,7 @@ from .formats import (
     OPSETS,
     TARGETS,
     Exported,
+    NotFinite,
     Variant,
     require,
     target_files,
@@ -129,7 +130,8 @@ def export(model: nn.Module, path: str | Path, decode: bool = False,
 
 
 def export_page(model: nn.Module, folder: str | Path, name: str = 'model',
-                crops: Crops | None = None, package: str | Path | None = None) -> dict[str, Any]:
+                crops: Crops | None = None, package: str | Path | None = None,
+                inputs: Iterable[str | Path] = ()) -> dict[str, Any]:
     """Write a model as a folder with a page that runs it in the browser, see :mod:`.web`.
 
     Args:
@@ -139,18 +141,20 @@ def export_page(model: nn.Module, folder: str | Path, name: str = 'model',
         crops: Persons to compare by. Default: toy people.
         package: The npm package onnxruntime-web as a folder or ``.tgz`` file. Default: npm
             fetches it.
+        inputs: Files that the folder must not hold, such as the checkpoint.
 
     Returns:
         The certificate of the ONNX file, see :func:`export`.
 
     Raises:
         ValueError: If the page cannot decode the model, its heatmaps are not finite, or the folder
-            holds what no export wrote.
+            holds an input or what no export wrote.
         OSError: If the folder cannot be written, or the package is not there.
         ImportError: If a package or npm is missing.
     """
     require_decodable(model)
-    with new_folder(folder) as new:
+    inputs = [*inputs, *([] if package is None else [package])]
+    with new_folder(folder, inputs) as new:
         runtime = copy_runtime(new, package)
         certificate = export(model, new / MODEL, crops=crops)
         write_page(new, model, name, runtime)
@@ -202,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(source, DECODER, f'{TEST_DATA}.pipeline')
     require_file(checkpoint)
     if args.format == WEB:
-        return _run_page(args, config, checkpoint)
+        return _run_page(args, config, source, checkpoint)
     if args.onnxruntime_web is not None:
         raise ValueError(f'--onnxruntime-web is for --format {WEB}, got --format {args.format}')
     require(TARGETS[args.format].packages)
@@ -229,7 +233,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run_page(args: argparse.Namespace, config: Config, checkpoint: str | Path) -> int:
+def _run_page(args: argparse.Namespace, config: Config, source: str | Path,
+              checkpoint: str | Path) -> int:
     """Write a page, and say how to open it."""
     given = [name for name in ('decode', 'interface', 'batch', 'opset') if getattr(args, name)]
     if args.precision != PRECISIONS[0]:
@@ -242,7 +247,8 @@ def _run_page(args: argparse.Namespace, config: Config, checkpoint: str | Path) 
     output = Path(beside.with_name(f'{beside.stem}_web') if args.output is None else args.output)
     crops = crops_of(config, args.photos)
     model = load_model(config, checkpoint)
-    certificate = export_page(model, output, beside.stem, crops, args.onnxruntime_web)
+    certificate = export_page(model, output, beside.stem, crops, args.onnxruntime_web,
+                              [source, checkpoint, *([args.photos] if args.photos else [])])
     size = sum(path.stat().st_size for path in output.rglob('*')) / 1e6
     print(f'wrote {output}, {size:.1f} MB; this serves it at http://localhost:8000:\n'
           f'  python -m http.server --directory {shlex.quote(str(output))}')

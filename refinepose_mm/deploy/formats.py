@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import logging
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .config import reason
 from .devices import CPU, DeviceError, moved, onnx_session, openvino_device
 from .metadata import KEY, from_text
 
@@ -174,9 +176,21 @@ def _convert_openvino(network: nn.Module, example: Tensor, variant: Variant) -> 
 
 
 def _save_openvino(model: openvino.Model, path: Path, metadata: str) -> None:
-    import openvino
     model.set_rt_info(metadata, KEY)
-    openvino.save_model(model, path, compress_to_fp16=False)
+    write_openvino(model, path)
+
+
+def write_openvino(model: openvino.Model, path: Path) -> None:
+    """Write both files of a model.
+
+    Raises:
+        OSError: If they cannot be written.
+    """
+    import openvino
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of C++, which does not say why
+        raise OSError(errno.ENOSPC, f'is the disk full? ({reason(error)})') from None
 
 
 def _relabel_openvino(path: Path, target: Path, metadata: str) -> None:
@@ -219,6 +233,10 @@ TARGETS = {
 }
 
 
+class NotFinite(ValueError):
+    """A network gives NaN or infinity."""
+
+
 class Exported:
     """An exported file, run by its own engine.
 
@@ -241,6 +259,7 @@ class Exported:
 
         Raises:
             ValueError: If the file takes no images of this shape.
+            NotFinite: If outputs are not finite.
         """
         if self.metadata is not None and not self.metadata['normalization']['inside']:
             mean, std = (np.array(self.metadata['normalization'][name], np.float32)
@@ -248,10 +267,13 @@ class Exported:
             images = (images - mean[:, None, None]) / std[:, None, None]
         size = (self.metadata or {'input': {}})['input'].get('batch')
         try:
-            return self._run(images) if size is None else self._in_pieces(images, size)
+            outputs = self._run(images) if size is None else self._in_pieces(images, size)
         except Exception as error:  # each engine has its own
             raise ValueError(f'{self.path.name} refuses images of shape {images.shape}: '
-                             f'{_first_line(error)}') from None
+                             f'{reason(error)}') from None
+        if not all(np.isfinite(output).all() for output in outputs):
+            raise NotFinite(f'{self.path.name} gives NaN or infinite numbers')
+        return outputs
 
     def _in_pieces(self, images: np.ndarray, size: int) -> list[np.ndarray]:
         """Outputs of a file that takes this number of images at a time; the last are repeated."""
@@ -308,17 +330,27 @@ def load_exported(path: str | Path, precision: str = 'f32', trust: bool = False,
         raise FileNotFoundError(f'exported model {path} not found')
     if precision != 'f32' and path.suffix != '.xml':
         raise ValueError(f'only OpenVINO files (.xml) run in {precision}, got {path.name}')
-    if target.can_execute and not trust:
-        raise ValueError(f'{path} can execute code when it is loaded, as every {path.suffix} file '
-                         'can; if you know who made it, use --trust (in Python: trust=True)')
+    require_trust(path, trust)
     require(target.running)
     try:
         engine = target.load(path, precision, device)
     except DeviceError:
         raise
     except Exception as error:  # each engine has its own
-        raise ValueError(f'{path} is not a complete exported model: {_first_line(error)}') from None
+        raise ValueError(f'{path} is not a complete exported model: {reason(error)}') from None
     return Exported(path, engine)
+
+
+def require_trust(path: str | Path, trust: bool) -> None:
+    """Refuse a file that can execute code of its own, unless it is trusted.
+
+    Raises:
+        ValueError: If it is not, or the file's ending is none of ours.
+    """
+    target = target_of(path)
+    if target.can_execute and not trust:
+        raise ValueError(f'{path} can execute code when it is loaded, as every {target.suffix} '
+                         'file can; if you know who made it, use --trust (in Python: trust=True)')
 
 
 def require(packages: tuple[str, ...]) -> None:
@@ -333,9 +365,3 @@ def require(packages: tuple[str, ...]) -> None:
         except ImportError as error:
             raise ImportError(f'{package} is needed for this format ({error}): '
                               'pip install "refinepose_mm[export]"') from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-

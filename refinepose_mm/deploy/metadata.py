@@ -129,17 +129,40 @@ def from_text(text: str, path: Path) -> dict[str, Any]:
     """Metadata of a file.
 
     Raises:
-        ValueError: If they are no json object, or of a later format.
+        ValueError: If they are no json object, lack what running the file needs, or are of a later
+            format.
     """
+    damaged = ValueError(f'metadata of {path} are damaged')
     try:
         metadata = json.loads(text)
         version = metadata['format']
-    except (ValueError, TypeError, KeyError):
-        raise ValueError(f'metadata of {path} are damaged') from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise damaged from None
     if version != FORMAT:
         raise ValueError(f'{path} was written by {metadata.get("package")}: its metadata have '
                          f'format {version}, expected {FORMAT}')
+    try:
+        whole = _is_whole(metadata)
+    except (TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        raise damaged
     return metadata
+
+
+def _is_whole(metadata: dict[str, Any]) -> bool:
+    """Whether what our engine and :func:`require_fit` read is there and of its kind."""
+    normalization, batch = metadata['normalization'], metadata['input'].get('batch')
+    parts = [] if normalization['inside'] else [normalization['mean'], normalization['std']]
+    return (_are_numbers(metadata['input']['size'], 2) and (batch is None or batch >= 1)
+            and isinstance(metadata['keypoints']['count'], int)
+            and isinstance(metadata['codec'], dict)
+            and all(_are_numbers(part, 3) for part in parts))
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    return (isinstance(values, list) and len(values) == count
+            and all(isinstance(value, (int, float)) for value in values))
 
 
 def require_fit(metadata: dict[str, Any] | None, config: Config, path: str | Path) -> None:

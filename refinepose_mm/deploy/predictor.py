@@ -17,7 +17,6 @@ from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from ..bundled import config_and_weights
-from ..engine.data_checks import num_keypoints
 from .calibration import Calibration, from_dict
 from .config import (
     DECODER,
@@ -29,9 +28,10 @@ from .config import (
     usable_device,
 )
 from .fold import deploy
-from .formats import is_exported, load_exported
+from .formats import NotFinite, is_exported, load_exported
 from .metadata import require_fit
 from .network import InferenceNetwork, decode_heatmaps, load_model
+from .outputs import require_outputs
 from .poses import Heatmaps, Poses
 
 PER_PERSON = ('GetBBoxCenterScale', 'TopdownAffine')  # transforms of the config's pipeline
@@ -141,9 +141,6 @@ class BatchPredictor:
         if not hasattr(self.codec, 'heatmap_size'):
             raise ValueError(f'{DECODER} must be a codec of heatmaps, got '
                              f'{type(self.codec).__name__}')
-        _, problem = num_keypoints(dataset)
-        if problem:
-            raise ValueError(f'{TEST_DATA}: {problem}')
         self.metainfo = metainfo_of(dataset)
 
     def __call__(self, image: np.ndarray, boxes: np.ndarray | None = None,
@@ -304,7 +301,10 @@ def _checkpoint_engine(config: Config, weights: str | Path,
 
     @torch.no_grad()
     def engine(images: Tensor) -> list[Tensor]:
-        return [network(images)]
+        heatmaps = network(images)
+        if not heatmaps.isfinite().all():
+            raise NotFinite(f'{weights} gives NaN or infinite numbers')
+        return [heatmaps]
 
     return engine, model.calibration
 
@@ -314,6 +314,7 @@ def _exported_engine(config: Config, weights: str | Path, trust: bool,
     """An exported file from tensors to tensors."""
     call = load_exported(weights, trust=trust, device=device)
     require_fit(call.metadata, config, weights)
+    require_outputs(call, config)
     calibration = (call.metadata or {}).get('calibration')
     return (lambda images: [torch.from_numpy(output) for output in call(images.numpy())],
             calibration and from_dict(calibration, weights))

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..files import refuse_inputs, replacing, require_folder
 from .config import TEST_DATA, TRAIN_DATA, explained, load_config, reason, require_file
-from .formats import openvino_metadata, require
+from .formats import openvino_metadata, require, write_openvino
 from .metadata import KEY, from_text, to_text
 
 if TYPE_CHECKING:
@@ -62,7 +62,6 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
     require_folder(target)
     require(PACKAGES)
     import nncf
-    import openvino
     model = _read_model(source)
     text = openvino_metadata(model)
     pooled = [operation.input_value(0).get_node() for operation in model.get_ordered_ops()
@@ -77,7 +76,7 @@ def quantize(source: str | Path, target: str | Path, images: list[np.ndarray]) -
         metadata.pop('certificate', None)  # it is the source's
         model.set_rt_info(to_text(metadata), KEY)
     with replacing(target, inputs) as temporary:
-        openvino.save_model(model, temporary, compress_to_fp16=False)
+        write_openvino(model, temporary)
 
 
 def _require_xml(*paths: str | Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ from mmpose.registry import DATASETS
 from ..bundled import NAMES as BUNDLED
 from ..bundled import config_and_weights
 from ..deploy.config import TEST_DATA, load_config, metainfo_of, require_file
-from ..deploy.formats import is_exported
+from ..deploy.formats import is_exported, require_trust
 from ..files import refuse_inputs, replacing, require_folder
 from ..own_data.photos import find_folder
 from ..own_data.schema import read_data
@@ -84,6 +85,8 @@ def run(args: argparse.Namespace) -> int:
         configs.append(_config(source, args.data, args.images, configs[0]))
     for _, weights in files:
         require_file(weights)
+        if is_exported(weights):
+            require_trust(weights, args.trust)  # before the other one is tested
         if args.precision != 'f32' and not str(weights).endswith('.xml'):
             raise ValueError(f'--precision {args.precision} is for OpenVINO files (.xml), got '
                              f'{weights}')
@@ -91,9 +94,10 @@ def run(args: argparse.Namespace) -> int:
     if not folder.is_dir():
         require_folder(folder)
         folder.mkdir()
+    inputs = [path for pair in files for path in pair] + _annotations(configs)
     for name in (PAGE, NUMBERS):
         require_folder(folder / name)
-        refuse_inputs(folder / name, [path for pair in files for path in pair])
+        refuse_inputs(folder / name, inputs)
     tests, studies = [], []
     for config, (_, weights) in zip(configs, files):
         print(f'testing {weights}', file=sys.stderr, flush=True)
@@ -114,6 +118,13 @@ def run(args: argparse.Namespace) -> int:
         print(f'{name}: {value:.6f}')
     print(f'wrote {folder / PAGE}, {len(page.encode()) / 1e6:.1f} MB; open it in a browser')
     return 0
+
+
+def _annotations(configs: list[Config]) -> list[str]:
+    """The json files that the tests read."""
+    datasets = [config.test_dataloader.dataset for config in configs]
+    return [os.path.join(dataset.get('data_root') or '', dataset.ann_file)
+            for dataset in datasets if dataset.get('ann_file')]
 
 
 def _config(source: str | Path, data: str | None, images: str | None,

@@ -186,6 +186,13 @@ def test_broken_files_end_in_one_message(tmp_path, suffix):
             load_exported(path, trust=True)
 
 
+def test_a_missing_second_file_of_openvino_is_the_reason(model, tmp_path):
+    path, _ = written('openvino', model, tmp_path, decode=False)
+    path.with_suffix('.bin').unlink()
+    with pytest.raises(ValueError, match='exported model: Empty weights data in bin file or bin'):
+        load_exported(path)
+
+
 def test_the_command_exports(tmp_path, root, capsys, monkeypatch):
     monkeypatch.setenv('TOY_ROOT', str(tmp_path / 'none'))
     config = str(root / 'configs/refinepose_tiny_toy.py')
@@ -224,15 +231,19 @@ def test_the_second_file_of_openvino_is_no_input_either(tmp_path, capsys, monkey
     assert checkpoint.read_bytes() == b'a checkpoint'
 
 
-def test_a_full_disk_costs_no_file_of_torch_export(model, tmp_path):
+@pytest.mark.parametrize('name', TARGETS)
+def test_a_full_disk_costs_no_file(name, model, tmp_path):
     resource = pytest.importorskip('resource', reason='only POSIX limits the size of files')
-    path = tmp_path / 'model.pt2'
+    for package in TARGETS[name].packages:
+        pytest.importorskip(package, reason=f'{package} is not installed')
+    path = tmp_path / f'model{TARGETS[name].suffix}'
     path.write_bytes(b'earlier')
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
-        with pytest.raises(OSError, match='not written'):
+        with pytest.raises(OSError, match=f'not written: .*{path.name}'):
             export(model, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == b'earlier'
+    assert list(tmp_path.iterdir()) == [path]

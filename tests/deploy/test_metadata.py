@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import ROOT
@@ -12,8 +13,9 @@ from mmpose.apis import init_model
 from peaks import give_peaks
 
 from refinepose_mm.deploy.export import export
-from refinepose_mm.deploy.formats import TARGETS, load_exported
+from refinepose_mm.deploy.formats import TARGETS, Engine, Exported, NotFinite, load_exported
 from refinepose_mm.deploy.metadata import KEY, describe, from_text, require_fit
+from refinepose_mm.deploy.outputs import require_outputs
 from refinepose_mm.version import __version__
 
 CONFIG = str(ROOT / 'configs/refinepose_tiny_toy.py')
@@ -97,11 +99,40 @@ def test_a_model_without_a_config_has_no_crop_and_no_names(model):
 
 
 def test_damaged_and_later_metadata_are_named(model):
-    for text in ('', '[]', '{}', 'null'):
+    whole = describe(model)
+    fields = [dict(whole, **change) for change in (
+        dict(input=dict(size=[96])), dict(input=None), dict(codec='UDP'), dict(keypoints={}),
+        dict(normalization=dict(inside=False, mean=[1, 2, 3])),
+        dict(input=dict(whole['input'], batch=0)))]
+    for text in ('', '[]', '{}', 'null', '{"format": 1}', '[' * 100_000, *map(json.dumps, fields)):
         with pytest.raises(ValueError, match='metadata of model.onnx are damaged'):
             from_text(text, Path('model.onnx'))
     with pytest.raises(ValueError, match='written by refinepose_mm 9: its metadata have format 2'):
         from_text('{"format": 2, "package": "refinepose_mm 9"}', Path('model.onnx'))
+
+
+def plain_file(heatmaps, path='other.onnx'):
+    """A file without metadata, as other programs write them."""
+    return Exported(Path(path), Engine(lambda images: heatmaps, len(heatmaps), None))
+
+
+def test_what_other_programs_wrote_is_not_taken_for_a_model():
+    config = Config.fromfile(CONFIG)
+    require_outputs(plain_file([np.zeros((1, 17, 32, 24))]), config)
+    require_outputs(plain_file([np.zeros((1, 17, 2)), np.zeros((1, 17))]), config)
+    with pytest.raises(ValueError, match='other.onnx is not of this config: it gives 1x3x128x96 '
+                                         'for one image, expected 1x17x32x24'):
+        require_outputs(plain_file([np.zeros((1, 3, 128, 96))]), config)
+    with pytest.raises(ValueError, match='expected 1x17x2 and 1x17'):
+        require_outputs(plain_file([np.zeros((1, 17))] * 2), config)
+    config.model.head.decoder = dict(type='SimCCLabel', input_size=(96, 128))
+    with pytest.raises(ValueError, match='must be a codec of heatmaps, got SimCCLabel'):
+        require_outputs(plain_file([np.zeros((1, 17, 32, 24))]), config)
+
+
+def test_outputs_that_are_not_finite_are_refused():
+    with pytest.raises(NotFinite, match='other.onnx gives NaN or infinite numbers'):
+        plain_file([np.full((1, 17, 32, 24), np.nan)])(np.zeros((1, 3, 128, 96)))
 
 
 def test_another_number_of_keypoints_does_not_fit(model):

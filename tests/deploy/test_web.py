@@ -72,6 +72,19 @@ def test_what_no_export_wrote_is_never_replaced(tmp_path):
     assert (output / 'thesis.tex').read_text() == 'years of work'
 
 
+def test_a_page_that_holds_an_input_is_not_replaced(tmp_path):
+    output = tmp_path / 'page'
+    with new_folder(output) as folder:
+        (folder / 'onnxruntime').mkdir()
+        (folder / 'onnxruntime/epoch_1.pth').write_text('a checkpoint')
+    (tmp_path / 'link').symlink_to(output)
+    for source in (output / 'onnxruntime/epoch_1.pth', tmp_path / 'link/onnxruntime'):
+        with pytest.raises(ValueError, match='page holds the input .*onnxruntime'):
+            with new_folder(output, [source]):
+                pytest.fail('work was spent')
+    assert (output / 'onnxruntime/epoch_1.pth').read_text() == 'a checkpoint'
+
+
 @pytest.mark.parametrize('kind', [Path, packed], ids=['folder', 'tgz'])
 def test_only_what_is_needed_comes_from_the_package(package, kind, tmp_path):
     page = tmp_path / 'page'

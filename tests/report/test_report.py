@@ -313,6 +313,28 @@ def test_what_cannot_be_reported_is_said_before_the_work(toy, config, tmp_path, 
     assert not (tmp_path / 'out').exists()
 
 
+@pytest.mark.parametrize('place', ['data', 'config'])
+def test_the_annotations_are_never_replaced(toy, config, tmp_path, capsys, place):
+    folder = tmp_path / 'out'
+    folder.mkdir()
+    annotations = toy / 'toy/annotations/person_keypoints_val.json'
+    before = annotations.read_bytes()
+    (folder / 'numbers.json').symlink_to(annotations)
+    words = ['--data', str(annotations), '--images', str(toy / 'toy/val')] * (place == 'data')
+    report(tmp_path, config(), str(toy / 'epoch_0.pth'), *words, code=2)
+    assert f'numbers.json is the input {annotations}' in capsys.readouterr().err
+    assert annotations.read_bytes() == before
+
+
+def test_an_untrusted_file_is_refused_before_the_other_one_is_tested(
+        toy, config, tmp_path, capsys):
+    (tmp_path / 'other.pt2').write_bytes(b'anything')
+    report(tmp_path, config(), str(toy / 'epoch_0.pth'), '--against', str(tmp_path / 'other.pt2'),
+           code=2)
+    err = capsys.readouterr().err
+    assert 'other.pt2 can execute code' in err and 'testing' not in err
+
+
 def test_the_same_run_gives_the_same_page(toy, config, tmp_path):
     pages = [report(tmp_path, config(), toy / 'epoch_0.pth')[0].text for _ in range(2)]
     assert len({re.sub(r'<dt>made</dt><dd>.*?</dd>', '', page) for page in pages}) == 1

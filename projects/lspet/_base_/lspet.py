@@ -6,7 +6,7 @@ other photos, set LSPET_VAL to the path of their annotations and LSPET_VAL_IMAGE
 _base_ = '../../../configs/_base_/topdown.py'
 
 # '{{$NAME:default}}' would paste quotes and backslashes of a path into this file as code.
-data_root = __import__('os').environ.get('LSPET_ROOT', 'data/lspet/')
+data_root = __import__('os').environ.get('LSPET_ROOT') or 'data/lspet/'
 val_annotations = __import__('os').environ.get('LSPET_VAL', 'default')
 if val_annotations == 'default':
     val_annotations = f'{data_root}/lspet_val.json'

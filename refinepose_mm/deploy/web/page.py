@@ -23,7 +23,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,17 +40,21 @@ CODECS = ('BatchedUDPHeatmap', 'UDPHeatmap')  # what decode.js decodes
 
 
 @contextmanager
-def new_folder(output: str | Path) -> Iterator[Path]:
+def new_folder(output: str | Path, inputs: Iterable[str | Path] = ()) -> Iterator[Path]:
     """A folder that appears complete or not at all; that of an earlier page is replaced.
 
     Args:
         output: The folder. The block writes to the yielded path beside it.
+        inputs: Files and folders that are read; none may be in the output.
 
     Raises:
-        ValueError: If the output is a file, or holds what no export wrote.
+        ValueError: If the output is a file, or holds an input or what no export wrote.
         OSError: If it cannot be written.
     """
     output = Path(os.path.realpath(output))
+    for source in inputs:
+        if output.exists() and output in (path := Path(os.path.realpath(source)), *path.parents):
+            raise ValueError(f'output {output} holds the input {source}; name another folder')
     _refuse_others(output)
     require_folder(output.with_name(f'{output.name}.new'))
     with named_if_full(output), tempfile.TemporaryDirectory(
