@@ -27,6 +27,7 @@ class Source(NamedTuple):
         meta: What stands beside them.
         arch: Of its encoder.
         whole: Whether it is a RefinePose with its head.
+        shortcut: Around groups of its blocks; None if it has none that a RefinePose would keep.
         num_heads: As told.
         expert: As told.
     """
@@ -36,6 +37,7 @@ class Source(NamedTuple):
     meta: dict[str, Any]
     arch: Arch
     whole: bool
+    shortcut: str | None
     num_heads: int | None
     expert: str | None
 
@@ -50,8 +52,10 @@ def open_source(path: str, num_heads: int | None = None, expert: str | None = No
     weights, meta = open_checkpoint(path)
     source = describe(weights, path, meta=meta, num_heads=num_heads, expert=expert)
     whole = source.format.name == OURS and f'{LAST}weight' in source.weights
+    shortcut = ('gated' if 'backbone.gates' in source.weights or 'gates' in source.weights
+                else source.facts.shortcut) if source.format.name == OURS else None
     return Source(path, source.weights, meta, source.arch._replace(layer_scale=False), whole,
-                  num_heads, expert)
+                  shortcut, num_heads, expert)
 
 
 def encoder_config(source: Source) -> dict[str, Any]:

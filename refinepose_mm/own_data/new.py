@@ -196,7 +196,8 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
     def config(plan: Schedule, init_cfg: Any, load_from: str) -> Config:
         text = project.config(
             data, counts[0], (parts[0][1].resolve(), parts[1][1].resolve()), row, size, plan,
-            workers, bool(pairs.pairs), init_cfg, load_from)
+            workers, bool(pairs.pairs), init_cfg, load_from,
+            (source and source.shortcut) or 'identity')
         (folder / 'config.py').write_text(text, encoding='utf-8')
         return Config.fromfile(folder / 'config.py')
 

@@ -130,6 +130,7 @@ model = dict(
         type='ShortcutViT',
         arch=$arch,
         img_size=($height, $width),
+        shortcut=$shortcut,
         drop_path_rate=$drop_path,
         init_cfg=$init_cfg),
     head=dict(type='FusionHead', in_channels=$channels, out_channels=$num_joints, decoder=codec),
@@ -224,7 +225,7 @@ def shared_settings() -> str:
 
 def config(data: Data, num_train: int, folders: tuple[Path, Path], row: Row,
            size: tuple[int, int], schedule: Schedule, workers: int, flips: bool, init_cfg: Any,
-           load_from: str) -> str:
+           load_from: str, shortcut: str) -> str:
     """The text of config.py.
 
     Args:
@@ -238,6 +239,7 @@ def config(data: Data, num_train: int, folders: tuple[Path, Path], row: Row,
         flips: Whether a mirror image is a sample, too.
         init_cfg: Of the backbone.
         load_from: The expression of a checkpoint's path.
+        shortcut: Around groups of blocks.
     """
     width, height = size
     return CONFIG.substitute(
@@ -248,7 +250,8 @@ def config(data: Data, num_train: int, folders: tuple[Path, Path], row: Row,
         heatmap_sigma=2 if max(size) >= 192 else 1.5,
         train_images=repr(str(folders[0])), val_images=repr(str(folders[1])),
         flip=FLIP if flips else NO_FLIP, flip_test=flips, batch=row.batch, workers=workers,
-        arch=_call(row.arch), channels=resolve_arch(row.arch).embed_dims, drop_path=row.drop_path,
+        arch=_call(row.arch), channels=resolve_arch(row.arch).embed_dims, shortcut=repr(shortcut),
+        drop_path=row.drop_path,
         init_cfg=_call(init_cfg), epochs=schedule.epochs, interval=schedule.interval,
         warm_up=schedule.warm_up, lr=row.lr,
         decay=row.decay if init_cfg is not None else '1.', load_from=load_from)

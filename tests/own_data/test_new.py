@@ -240,6 +240,21 @@ def test_a_whole_refinepose_gives_the_rows_of_joints_it_knows(toy, tmp_path, rew
     assert dict(config.model.backbone.arch)['embed_dims'] == 128
 
 
+@pytest.mark.parametrize('shortcut', ['gated', 'none'])
+def test_shortcuts_are_those_of_the_source(toy, tmp_path, trained, shortcut):
+    weights = read_checkpoint(trained)
+    if shortcut == 'gated':
+        weights['backbone.gates'] = torch.tensor([.5])
+    source = tmp_path / 'source.pth'
+    torch.save(dict(state_dict=weights, meta=dict(shortcut=shortcut)), source)
+    new(dirty.toy_json(toy), '--split', .25, '--from', source, '--output', tmp_path / 'made')
+    config, _ = load(tmp_path / 'made')
+    assert config.model.backbone.shortcut == shortcut
+    if shortcut == 'gated':
+        started = read_checkpoint(tmp_path / 'made/initial.pth')
+        assert started['backbone.gates'].tolist() == [.5]
+
+
 def test_an_encoder_alone_starts_the_backbone(toy, tmp_path, trained, capsys):
     encoder = tmp_path / 'encoder.pth'
     torch.save({name: value for name, value in read_checkpoint(trained).items()
