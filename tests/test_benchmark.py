@@ -14,6 +14,8 @@ from refinepose_mm.benchmark import against, measure, report, scene, tasks
 from refinepose_mm.benchmark.case import PEERS, Case, build, variants
 from refinepose_mm.complexity import count
 
+OURS = [name for name in variants('tiny', (64, 48)) if name not in PEERS]
+
 
 def test_functions_take_turns_and_warm_up():
     calls = []
@@ -86,7 +88,7 @@ def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):
         (task, dtype) for dtype in ('fp32', 'bf16') for task in ('forward', 'predict')]
     for result in results:
         names, forward = set(result['seconds']), result['task'] == 'forward'
-        for model in ('ViTPose', 'ViTPose simple', 'RefinePose', 'RefinePose taper'):
+        for model in OURS:
             assert {model, f'{model}, deploy'} <= names
             assert (f'{model}, torch-export' in names) == forward  # a file has no flip test
         assert ('share' in result) == forward
@@ -149,7 +151,7 @@ def test_a_missing_folder_is_named_before_anything_is_timed(capsys):
     assert 'folder' in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('name', ['ViTPose', 'ViTPose simple', 'RefinePose', 'RefinePose taper'])
+@pytest.mark.parametrize('name', OURS)
 def test_training_really_trains(name):
     model = build(variants('tiny', (64, 48))[name], torch.device('cpu'))
     before = model.head.final_layer.weight.detach().clone()

@@ -20,6 +20,7 @@ MODELS = sorted(path.stem for path in CONFIGS.glob('*.py'))
 SETTINGS = dict(
     lr='optim_wrapper.optimizer.lr',
     warmup='param_scheduler.0.end',  # steps
+    validate='train_cfg.val_interval',  # epochs
     depthwise_decay='optim_wrapper.paramwise_cfg.custom_keys.depthwise_conv.decay_mult')
 # Row -> its name in older records, or None.
 CHANGED: dict[str, str | None] = {
@@ -39,6 +40,12 @@ CHANGED: dict[str, str | None] = {
     'refinepose@warmup=500': 'refinepose_warmup_500',
     'stem_max_pool@warmup=500': 'stem_max_pool_warmup_500',
     'vitpose_classic@warmup=500': 'vitpose_classic_warmup_500',
+    **dict.fromkeys((f'refinepose_lean{part}@warmup=500'
+                     for part in ('', '_taper', '_stem', '_decoder'))),
+    # Beside rows that start from trained weights, with a score for each epoch.
+    'refinepose@validate=1': None,
+    **dict.fromkeys(f'{row}@lr={lr}' for row in (
+        'transplant_fusion', 'transplant_keep', 'vitpose_trained_on') for lr in ('1e-3', '2e-3')),
     # No weight decay on the depthwise kernels of FeatureAggregation.
     'refinepose@depthwise_decay=0.0': 'refinepose_no_depthwise_decay',
 }

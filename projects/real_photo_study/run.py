@@ -35,6 +35,7 @@ SCALES = ('cpu', 'cpu_long', 'gpu')
 # The parts of a config that a result depends on: no paths, no hooks.
 DECISIVE = ('model', 'train_pipeline', 'val_pipeline', 'optim_wrapper', 'param_scheduler',
             'train_cfg')
+BEFORE = 'before'  # folder of the test of the weights that a run starts from
 
 
 def fingerprint(config: Config) -> str:
@@ -62,25 +63,36 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     """
     config = load(row, args.scale)
     pretrained = config.model.backbone.init_cfg
-    if pretrained and not Path(pretrained.checkpoint).is_file():
-        raise RuntimeError(f'{row}, seed {seed}: starts from {pretrained.checkpoint}, which is not '
-                           'there; put a trained checkpoint of vitpose_classic in its place')
+    start = pretrained.checkpoint if pretrained else config.load_from
+    if start and not Path(start).is_file():
+        raise RuntimeError(f'{row}, seed {seed}: starts from {start}, which is not there; README.md '
+                           'says how it is made')
     # A changed config gets a new folder: its old checkpoints do not fit.
     work_dir = args.work_dir / args.scale / f'{row}_seed{seed}_{fingerprint(config)}'
     work_dir.mkdir(parents=True, exist_ok=True)
-    command = [
-        Path(sys.executable).parent / 'mim', 'train', 'mmpose', config_file(row),
-        '--gpus', str(int(args.scale == 'gpu')), '--work-dir', work_dir, '--resume', 'auto',
-        '--cfg-options', f'randomness.seed={seed}',
-        *(f'{key}={value}' for key, value in options(row).items())]
     environment = dict(os.environ, STUDY_SCALE=args.scale, OMP_NUM_THREADS=str(threads))
     log = work_dir / 'output.txt'
-    with log.open('a') as output:
-        code = subprocess.run(list(map(str, command)), env=environment, stdout=output,
-                              stderr=subprocess.STDOUT).returncode
-    if code:
-        raise RuntimeError(f'{row}, seed {seed}: training ended with exit code {code}; see {log}')
+
+    def mim(command: str, folder: Path, *arguments: object) -> None:
+        words = [Path(sys.executable).parent / 'mim', command, 'mmpose', config_file(row),
+                 '--gpus', int(args.scale == 'gpu'), '--work-dir', folder, *arguments]
+        with log.open('a') as output:
+            code = subprocess.run(list(map(str, words)), env=environment, stdout=output,
+                                  stderr=subprocess.STDOUT).returncode
+        if code:
+            raise RuntimeError(f'{row}, seed {seed}: mim {command} ended with exit code {code}; '
+                               f'see {log}')
+
+    if config.load_from and not before(work_dir):
+        mim('test', work_dir / BEFORE, '--checkpoint', config.load_from)
+    mim('train', work_dir, '--resume', 'auto', '--cfg-options', f'randomness.seed={seed}',
+        *(f'{key}={value}' for key, value in options(row).items()))
     return work_dir
+
+
+def before(work_dir: Path) -> dict:
+    """The metrics of what a run starts from, if it starts from a whole model."""
+    return next((json.loads(file.read_text()) for file in work_dir.glob(f'{BEFORE}/*/*.json')), {})
 
 
 def make_record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -> dict:
@@ -91,6 +103,9 @@ def make_record(row: str, seed: int, scale: str, work_dir: Path, threads: int) -
     metrics = {line['step']: {name: value for name, value in line.items()
                               if '/' in name and not name.endswith('time')}
                for line in lines if 'coco/AP' in line}  # a resumed epoch counts once
+    started = before(work_dir)
+    if started:
+        metrics[0] = {name: started[name] for name in records.METRICS}
     steps = [line for line in lines if 'loss' in line]
     height, width = config.model.backbone.img_size
     params, macs = count(config.model, (height, width))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import cast
 
 import torch.nn.functional as F
-from mmcv.cnn import build_activation_layer
+from mmcv.cnn import ConvModule, build_activation_layer
 from mmpose.models.heads import HeatmapHead
 from mmpose.registry import MODELS
 from torch import Tensor, nn
@@ -85,9 +85,14 @@ class FusionHead(HeatmapHead):
     ``channel_match='taper'`` is ours: the first step narrows to D/2, so that the decoder mirrors
     the stem and positions match one to one.
 
+    ``channels`` is ours, too: a 1x1 convolution with BatchNorm and ReLU narrows the tokens before
+    the first step, at a sixteenth of the last map's pixels.
+
     Args:
         in_channels: Channels D of the feature map.
         out_channels: Number of keypoints K.
+        channels: Channels of the first step, whose positions must divide them. Default: D, without
+            that convolution.
         unpool: Add max-unpooling to the interpolation (Table 4). Needs a stem that max-pools.
         aggregate: Use FeatureAggregation (Table 4).
         channel_match: 'repeat' or 'taper', see above.
@@ -109,6 +114,7 @@ class FusionHead(HeatmapHead):
     def __init__(self,
                  in_channels: int,
                  out_channels: int,
+                 channels: int | None = None,
                  unpool: bool = True,
                  aggregate: bool = True,
                  channel_match: str = 'repeat',
@@ -124,7 +130,8 @@ class FusionHead(HeatmapHead):
         if taper and not aggregate:
             raise ValueError("channel_match='taper' narrows the map in FeatureAggregation and "
                              'needs aggregate=True, got aggregate=False')
-        step_channels = in_channels // 2 if taper else in_channels
+        channels = channels or in_channels
+        step_channels = channels // 2 if taper else channels
         super().__init__(
             step_channels,
             out_channels,
@@ -134,9 +141,12 @@ class FusionHead(HeatmapHead):
             decoder=decoder,
             init_cfg=init_cfg)
         self.in_channels = in_channels
+        self.channels = channels
         self.unpool = unpool
+        self.narrow = (nn.Identity() if channels == in_channels else ConvModule(
+            in_channels, channels, kernel_size=1, norm_cfg=norm_cfg))
         self.up_samples = nn.ModuleList([
-            UpSample(in_channels, step_channels, unpool, aggregate, norm_cfg, act_cfg),
+            UpSample(channels, step_channels, unpool, aggregate, norm_cfg, act_cfg),
             UpSample(step_channels, step_channels, unpool, aggregate, norm_cfg, act_cfg),
         ])
 
@@ -165,7 +175,7 @@ class FusionHead(HeatmapHead):
 
     @person_by_person(_values_per_person)
     def _upsample(self, feats: PoseFeatures) -> Tensor:
-        x = feats[-1]  # B,D,h,w
+        x = self.narrow(feats[-1])  # B,D,h,w
         # Coarse to fine: the last pooling of the stem is undone first.
         for step, up_sample in enumerate(self.up_samples):
             x = up_sample(x, feats.positions[-1 - step] if self.unpool else None)  # Eq. 12
@@ -188,7 +198,7 @@ class FusionHead(HeatmapHead):
             raise ValueError(f'FusionHead unpools {NUM_STEPS} times and expects as many position '
                              f'maps, got {len(positions)}')
         for step, (up_sample_input, got) in enumerate(
-                zip((self.in_channels, self.final_layer.in_channels), reversed(positions))):
+                zip((self.channels, self.final_layer.in_channels), reversed(positions))):
             size = (batch, height << step, width << step)
             if (got.shape[0], *got.shape[2:]) != size or up_sample_input % got.shape[1]:
                 raise ValueError(

@@ -52,12 +52,15 @@ class ScaleBlock(nn.Module):
 class GradualEmbedding(BaseModule):
     """The RefinePose stem: four downsampling blocks and FinalConv (Eq. 3-10).
 
-    Channels double from block to block and end at the token width (sec. 3.1: the output of a
-    block has "H/2 x W/2 x 2C"), so the first block is D/8 wide. The paper does not give the
-    widths; this is the only choice whose stage-4 positions fit the decoder.
+    Channels double from block to block (sec. 3.1: the output of a block has
+    "H/2 x W/2 x 2C"). The paper does not give the widths; with a first block of C = D/8 the last
+    one ends at the token width, and its positions fit the paper's decoder. A narrower first block
+    is ours: FinalConv then widens to D.
 
     Args:
-        embed_dims: Token width D, a multiple of 8.
+        embed_dims: Token width D.
+        base_channels: C, the width of the first block. Default: D/8, which needs a D of a
+            multiple of 8.
         conv: Downsample with the 3x3 convolution (Table 3). Default: True.
         max_pool: Downsample with max-pooling (Table 3). Default: True.
         aggregate: Use FeatureAggregation in every block (Table 3). Default: True.
@@ -66,16 +69,18 @@ class GradualEmbedding(BaseModule):
         norm_cfg: Normalisation layer of FeatureAggregation and FinalConv.
         init_cfg: Initialisation of the weights. Default: Kaiming on every convolution.
 
-    Shapes: (B, 3, H, W) -> positions (B, D/2, H/8, W/8), (B, D, H/16, W/16) and a feature map
+    Shapes: (B, 3, H, W) -> positions (B, 4C, H/8, W/8), (B, 8C, H/16, W/16) and a feature map
     (B, D, H/16, W/16).
 
     Raises:
-        ValueError: If ``embed_dims`` is not a multiple of 8, if neither ``conv`` nor
+        ValueError: If ``embed_dims`` is not a multiple of 8 and ``base_channels`` is left out, if
+            ``base_channels`` is below 1, if neither ``conv`` nor
             ``max_pool`` is on, or if a position stage does not pool.
     """
 
     def __init__(self,
                  embed_dims: int,
+                 base_channels: int | None = None,
                  conv: bool = True,
                  max_pool: bool = True,
                  aggregate: bool = True,
@@ -87,7 +92,9 @@ class GradualEmbedding(BaseModule):
             dict(type='Kaiming', layer='Conv2d', mode='fan_in'),
             dict(type='Constant', layer='_BatchNorm', val=1),
         ])
-        if embed_dims % 8:
+        if base_channels is not None and base_channels < 1:
+            raise ValueError(f'base_channels must be at least 1, got {base_channels}')
+        if base_channels is None and embed_dims % 8:
             raise ValueError(f'embed_dims must be a multiple of 8, got {embed_dims}')
         if not (conv or max_pool):
             raise ValueError('GradualEmbedding needs conv=True, max_pool=True or both to '
@@ -100,7 +107,8 @@ class GradualEmbedding(BaseModule):
         def aggregation(channels: int) -> nn.Module:
             return FeatureAggregation(channels, channels, norm_cfg) if aggregate else nn.Identity()
 
-        widths = [embed_dims // 8, embed_dims // 4, embed_dims // 2, embed_dims]
+        base = base_channels or embed_dims // 8
+        widths = [base, 2 * base, 4 * base, 8 * base]
         # Eq. 9, literally: nothing between the two convolutions.
         self.conv7x7 = nn.Conv2d(3, widths[0], kernel_size=7, stride=2, padding=3, bias=False)
         self.conv1x1 = nn.Conv2d(widths[0], widths[0], kernel_size=1, bias=False)
@@ -108,7 +116,7 @@ class GradualEmbedding(BaseModule):
             ScaleBlock(narrow, wide, conv, max_pool) for narrow, wide in zip(widths, widths[1:]))
         self.aggregations = nn.ModuleList(aggregation(width) for width in widths)
         self.final_conv = ConvModule(
-            embed_dims, embed_dims, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
+            widths[-1], embed_dims, kernel_size=1, norm_cfg=norm_cfg, act_cfg=None)
 
     def _values_per_person(self, image: Tensor) -> int:
         """Size of the first and largest map: C * H/2 * W/2."""
@@ -120,7 +128,7 @@ class GradualEmbedding(BaseModule):
         """Embed images (B, 3, H, W) whose height and width are multiples of 16."""
         # Faster on CPUs, forward and backward; all that follows keeps the layout.
         image = image.contiguous(memory_format=torch.channels_last)
-        x = self.aggregations[0](self.conv1x1(self.conv7x7(image)))  # Eq. 9: B,D/8,H/2,W/2
+        x = self.aggregations[0](self.conv1x1(self.conv7x7(image)))  # Eq. 9: B,C,H/2,W/2
         collected = []
         for stage, (scale, aggregate) in enumerate(
                 zip(self.scale_blocks, self.aggregations[1:]), start=2):

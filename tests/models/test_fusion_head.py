@@ -26,7 +26,7 @@ def head_of(**arguments):
 
 @pytest.mark.parametrize('switches', [
     dict(), dict(unpool=False), dict(aggregate=False), dict(unpool=False, aggregate=False),
-    dict(channel_match='taper')
+    dict(channel_match='taper'), dict(channels=16, unpool=False)
 ])
 def test_heatmaps_are_four_times_the_map(switches):
     heatmaps = head_of(**switches)(features())
@@ -80,6 +80,19 @@ def test_taper_mirrors_the_stem():
     first, second = head.up_samples
     assert first.aggregate[0].pointwise_conv.out_channels == D // 2
     assert second.aggregate[1].pointwise_conv.out_channels == head.final_layer.in_channels == D // 2
+
+
+def test_tokens_are_narrowed_before_the_first_step():
+    head = head_of(channels=D // 2).eval()
+    feats = features(width=D // 2)._replace(feature_map=features().feature_map)
+    conv, norm = head.narrow.conv, head.narrow.bn
+    norm.running_mean.fill_(.1)
+    narrow = torch.relu(norm(F.conv2d(feats.feature_map, conv.weight)))
+    same = FusionHead(D // 2, K).eval()
+    same.load_state_dict(head.state_dict(), strict=False)
+    torch.testing.assert_close(head(feats), same(feats._replace(feature_map=narrow)))
+    with pytest.raises(ValueError, match='channels that divide 16'):
+        head(features())
 
 
 def test_initial_heatmaps_neither_vanish_nor_reach_order_one():

@@ -11,6 +11,7 @@ SWITCHES = [
     dict(conv=False),
     dict(aggregate=False),
     dict(conv=False, aggregate=False),
+    dict(base_channels=4),
 ]
 
 
@@ -18,7 +19,9 @@ SWITCHES = [
 def test_shapes(switches):
     positions, feature_map = GradualEmbedding(D, **switches)(torch.randn(2, 3, 64, 48))
     assert feature_map.shape == (2, D, 4, 3)
-    expected = [] if switches.get('max_pool') is False else [(2, D // 2, 8, 6), (2, D, 4, 3)]
+    width = 8 * switches.get('base_channels', D // 8)
+    expected = [] if switches.get('max_pool') is False else [
+        (2, width // 2, 8, 6), (2, width, 4, 3)]
     assert [tuple(p.shape) for p in positions] == expected
 
 
@@ -62,6 +65,7 @@ def test_position_stages_choose_what_is_returned(stages, channels):
 
 @pytest.mark.parametrize('arguments, message', [
     (dict(embed_dims=60), 'multiple of 8, got 60'),
+    (dict(embed_dims=D, base_channels=0), 'at least 1, got 0'),
     (dict(embed_dims=D, conv=False, max_pool=False), 'conv=True, max_pool=True or both'),
     (dict(embed_dims=D, position_stages=(1, )), r'among 2, 3 and 4.*got \(1,\)'),
 ])

@@ -22,11 +22,13 @@ STEMS = {
     'max-pool only': dict(type='GradualEmbedding', conv=False),
     'no aggregation': dict(type='GradualEmbedding', aggregate=False),
     'patches': dict(type='PatchEmbedding'),
+    'half': dict(type='GradualEmbedding', base_channels=2),
     'early convolutions': dict(type='EarlyConvEmbedding'),
 }
 HEADS = {
     'fusion': dict(type='FusionHead'),
     'taper': dict(type='FusionHead', channel_match='taper'),
+    'half': dict(type='FusionHead', channels=16, unpool=False),
     'bilinear': dict(type='FusionHead', unpool=False, aggregate=False),
     'bilinear + unpool': dict(type='FusionHead', aggregate=False),
     'bilinear + aggregation': dict(type='FusionHead', unpool=False),
