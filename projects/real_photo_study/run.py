@@ -65,8 +65,8 @@ def train(row: str, seed: int, args: argparse.Namespace, threads: int) -> Path:
     pretrained = config.model.backbone.init_cfg
     start = pretrained.checkpoint if pretrained else config.load_from
     if start and not Path(start).is_file():
-        raise RuntimeError(f'{row}, seed {seed}: starts from {start}, which is not there; README.md '
-                           'says how it is made')
+        raise RuntimeError(f'{row}, seed {seed}: starts from {start}, which is not there; '
+                           'README.md says how it is made')
     # A changed config gets a new folder: its old checkpoints do not fit.
     work_dir = args.work_dir / args.scale / f'{row}_seed{seed}_{fingerprint(config)}'
     work_dir.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,6 +76,10 @@ def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
         'RefinePose': refinepose(arch, img_size),
         'RefinePose taper': refinepose(arch, img_size, head=dict(channel_match='taper')),
         'RefinePose lean': refinepose_lean(arch, img_size)}
+    kept = copy.deepcopy(ours['RefinePose'])
+    for part in ('backbone', 'head'):
+        kept[part]['recompute'] = False
+    ours['RefinePose no recompute'] = kept
     backbone = dict(  # as MMPose 1.3 configures it
         type='mmpretrain.VisionTransformer', arch=ARCHS[arch].as_config(), img_size=img_size,
         patch_size=16, qkv_bias=True, with_cls_token=False, out_type='featmap',

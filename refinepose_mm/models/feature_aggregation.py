@@ -5,14 +5,14 @@ from __future__ import annotations
 from mmcv.cnn import DepthwiseSeparableConvModule
 from torch import Tensor
 
-from ..ops.recompute import recompute
+from ..ops.recompute import Recomputes, recompute
 
 
-class FeatureAggregation(DepthwiseSeparableConvModule):
+class FeatureAggregation(DepthwiseSeparableConvModule, Recomputes):
     """ReLU(BatchNorm(DSC(x))), Eq. 8: a 3x3 depthwise and a 1x1 pointwise convolution.
 
     Nothing stands between the two convolutions, as the equation writes it. They carry no bias,
-    because the BatchNorm behind them would remove it. The backward pass recomputes the depthwise
+    because the BatchNorm behind them would remove it. The backward pass can recompute the depthwise
     convolution, which is cheap, instead of keeping its output.
 
     Args:
@@ -36,7 +36,7 @@ class FeatureAggregation(DepthwiseSeparableConvModule):
             bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.normalise(recompute(self.convolve, x))
+        return self.normalise(recompute(self.convolve, x, wanted=self.recomputes))
 
     def convolve(self, x: Tensor) -> Tensor:
         """DSC(x)."""

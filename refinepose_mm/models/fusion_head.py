@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..ops.person_by_person import person_by_person
 from ..ops.pool_positions import max_unpool_by_positions
-from ..ops.recompute import recompute
+from ..ops.recompute import Recomputes, recompute, set_recompute
 from .feature_aggregation import FeatureAggregation
 from .features import PoseFeatures
 
@@ -31,7 +31,7 @@ class MaxUnpool(nn.Module):
         return max_unpool_by_positions(x, positions)
 
 
-class UpSample(nn.Module):
+class UpSample(nn.Module, Recomputes):
     """FA(FA(MaxUnpool(x) + Bilinear(x))), Eq. 11; doubles height and width.
 
     Args:
@@ -60,9 +60,8 @@ class UpSample(nn.Module):
         if not self.aggregate:
             return self.activate(self._enlarge(x, positions))
         first, second = cast('Iterable[FeatureAggregation]', self.aggregate)
-        # Backward recomputes the enlarged map: keeping it costs more than making it again.
         x = recompute(lambda x, positions: first.convolve(self._enlarge(x, positions)),
-                      x, positions)
+                      x, positions, wanted=self.recomputes)
         return second(first.normalise(x))
 
     def _enlarge(self, x: Tensor, positions: Tensor | None) -> Tensor:
@@ -100,6 +99,8 @@ class FusionHead(HeatmapHead):
         act_cfg: Activation that ends a step without FeatureAggregation. Default: none, which is
             Table 4 to the letter. Such a decoder is linear and hardly learns
             (projects/real_photo_study). Ignored with ``aggregate``.
+        recompute: Compute cheap steps again in the backward pass instead of keeping enlarged maps
+            and what depthwise convolutions make: less memory.
         loss: Config of the heatmap loss.
         decoder: Config of the codec that decodes heatmaps.
         init_cfg: Initialisation. Default: Kaiming, and std 1e-3 on the output convolution alone.
@@ -120,6 +121,7 @@ class FusionHead(HeatmapHead):
                  channel_match: str = 'repeat',
                  norm_cfg: dict = dict(type='BN'),
                  act_cfg: dict | None = None,
+                 recompute: bool = True,
                  loss: dict = dict(type='KeypointMSELoss', use_target_weight=True),
                  decoder: dict | None = None,
                  init_cfg: dict | list | None = None):
@@ -149,6 +151,7 @@ class FusionHead(HeatmapHead):
             UpSample(channels, step_channels, unpool, aggregate, norm_cfg, act_cfg),
             UpSample(step_channels, step_channels, unpool, aggregate, norm_cfg, act_cfg),
         ])
+        set_recompute(self, recompute)
 
     @property
     def default_init_cfg(self) -> list[dict]:

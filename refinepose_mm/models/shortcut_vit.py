@@ -11,6 +11,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..ops.recompute import set_recompute
 from .features import PoseFeatures
 from .vit_layers import ACTIVATIONS, TransformerBlock, rotations
 
@@ -113,6 +114,8 @@ class ShortcutViT(BaseModule):
             pretrained ViT weights start as the function they were trained as.
         group_size: Blocks per group; divides the number of blocks.
         drop_path_rate: Stochastic depth of the last block; earlier ones rise linearly from 0.
+        recompute: Compute cheap steps again in the backward pass, activations and depthwise
+            convolutions, instead of keeping what they make: less memory.
         with_cp: Recompute each block in the backward pass instead of keeping its activations.
         init_cfg: Further initialisation, run after the default one (truncated normal .02 on
             linear layers).
@@ -132,6 +135,7 @@ class ShortcutViT(BaseModule):
                  shortcut: str = 'identity',
                  group_size: int = 4,
                  drop_path_rate: float = 0.,
+                 recompute: bool = True,
                  with_cp: bool = False,
                  init_cfg: dict | list | None = None):
         super().__init__(dict(type='TruncNormal', layer='Linear', std=.02))
@@ -166,6 +170,7 @@ class ShortcutViT(BaseModule):
         if widths.pre_norm:  # mmpretrain's name
             self.pre_norm = nn.LayerNorm(widths.embed_dims, eps=widths.eps)
         self.ln1 = nn.LayerNorm(widths.embed_dims, eps=widths.eps)
+        set_recompute(self, recompute)
 
     def init_weights(self) -> None:
         """Initialise everything, then load what `init_cfg` names over it."""

@@ -11,7 +11,7 @@ from mmcv.cnn.bricks.drop import DropPath
 from torch import Tensor, nn
 
 from ..ops.linear import Linear
-from ..ops.recompute import recompute
+from ..ops.recompute import Recomputes, recompute
 
 
 class QuickGELU(nn.Module):
@@ -87,11 +87,11 @@ class MultiheadAttention(nn.Module):
         return self.proj(x.transpose(1, 2).reshape(batch, tokens, width))
 
 
-class FeedForward(nn.Module):
+class FeedForward(nn.Module, Recomputes):
     """Linear, activation, linear. mmcv's FFN does not allow our own linear layers.
 
-    The backward pass recomputes the activation instead of keeping its output, the widest map of
-    the encoder.
+    The backward pass can recompute the activation instead of keeping its output, the widest map
+    of the encoder.
 
     Args:
         embed_dims: Token width D.
@@ -110,7 +110,7 @@ class FeedForward(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         expand, second = self.layers
         first, activate = expand.children()
-        return recompute(lambda x: second(activate(x)), first(x))
+        return recompute(lambda x: second(activate(x)), first(x), wanted=self.recomputes)
 
 
 class TransformerBlock(nn.Module):

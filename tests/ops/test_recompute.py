@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch.profiler import profile
 
-from refinepose_mm.models import feature_aggregation, fusion_head, vit_layers
+from refinepose_mm.models import (
+    FusionHead,
+    ShortcutViT,
+    feature_aggregation,
+    fusion_head,
+    vit_layers,
+)
+from refinepose_mm.ops.recompute import Recomputes, set_recompute
 
 BATCH_NORM = dict(type='BN')
 PRODUCTS = ('aten::mkldnn_convolution', 'aten::_slow_conv2d_forward', 'aten::addmm')
@@ -59,11 +66,10 @@ def cases():
 
 
 @pytest.mark.parametrize('name', cases())
-def test_it_saves_memory_and_changes_nothing(name, monkeypatch):
+def test_it_saves_memory_and_changes_nothing(name):
     case = cases()[name]
     found, size, products = case.run()
-    for module in (vit_layers, feature_aggregation, fusion_head):
-        monkeypatch.setattr(module, 'recompute', lambda function, *inputs: function(*inputs))
+    set_recompute(case.module, False)
     expected, plain_size, plain_products = case.run()
     for ours, theirs in zip(found, expected):
         assert torch.equal(ours, theirs)
@@ -71,3 +77,12 @@ def test_it_saves_memory_and_changes_nothing(name, monkeypatch):
     hidden = 0 if name == 'feed_forward' else case.inputs[0].nbytes
     assert plain_size - size >= case.saved - hidden
     assert products - plain_products == case.repeated
+
+
+@pytest.mark.parametrize('wanted', [True, False])
+def test_a_config_says_whether_all_parts_do(wanted):
+    arch = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
+    for model, parts in ((ShortcutViT(arch, (64, 48), recompute=wanted), 4 + 4),  # blocks, stages
+                         (FusionHead(32, 5, recompute=wanted), 2 * 3)):
+        found = [part.recomputes for part in model.modules() if isinstance(part, Recomputes)]
+        assert found == [wanted] * parts
