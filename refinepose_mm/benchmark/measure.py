@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import multiprocessing
-import platform
 import time
 from pathlib import Path
 from typing import Callable
 
 import torch
+
+from ..ops.processor import processor_name
 
 WARMUP_ROUNDS = 2
 PROCESS_STATUS = Path('/proc/self/status')
@@ -87,9 +88,7 @@ def device_name(device: torch.device) -> str:
     """What the machine calls its GPU, or its CPU."""
     if device.type == 'cuda':
         return torch.cuda.get_device_name(device)
-    names = [line.split(':')[1].strip() for line in Path('/proc/cpuinfo').read_text().splitlines()
-             if line.startswith('model name')] if Path('/proc/cpuinfo').is_file() else []
-    return names[0] if names else platform.processor()
+    return processor_name()
 
 
 def _synchronize(device: torch.device) -> None:

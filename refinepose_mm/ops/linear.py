@@ -7,16 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .compiling import is_compiling
+from .processor import is_amd
 
-HAS_MKL_AND_ONEDNN = torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+# Measured (docs/speed.md): on AMD's processors oneDNN is twice as fast as MKL (Zen 5), a tenth
+# faster (an older EPYC) or equal (Zen 4). Nothing was measured on others, so torch chooses there.
+ONEDNN_IS_FASTER = (torch.backends.mkl.is_available() and torch.backends.mkldnn.is_available()
+                    and is_amd())
 
 
 class Linear(nn.Linear):
-    """``nn.Linear`` that multiplies in oneDNN where torch would call MKL.
+    """``nn.Linear`` that multiplies in oneDNN where torch would call the slower MKL.
 
-    In single precision on x86 torch hands linear layers to MKL and convolutions to oneDNN, and
-    MKL reaches half of oneDNN's rate on some AMD processors. So the tokens become the pixels of a
-    1x1 convolution, by views alone: the same product, forward and backward.
+    In single precision on x86 torch hands linear layers to MKL and convolutions to oneDNN. On
+    AMD's processors the tokens become the pixels of a 1x1 convolution, by views alone: the same
+    product, forward and backward.
 
     Shapes: (..., in_features) -> (..., out_features).
     """
@@ -24,7 +28,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         # A traced graph keeps the linear layer; its compiler or engine chooses the kernel.
         if is_compiling() or not (
-                HAS_MKL_AND_ONEDNN and x.device.type == 'cpu' and x.dtype == torch.float32
+                ONEDNN_IS_FASTER and x.device.type == 'cpu' and x.dtype == torch.float32
                 and x.numel()):
             return super().forward(x)
         pixels = x.reshape(1, -1, 1, self.in_features).permute(0, 3, 1, 2)
