@@ -1,4 +1,4 @@
-"""Train on few persons, from nothing and from trained weights, through `refinepose new` and `train`.
+"""Train on few persons, from nothing and from trained weights, as `refinepose new` and `train` do.
 
     python projects/few_shot/run.py --lspet /data/lspet --weights teachers --seeds 0
 
@@ -67,8 +67,8 @@ def train(run: Run, args: argparse.Namespace) -> dict:
     rename = way.weights != 'refinepose' or not way.same_joints
     parts = dict(train=(args.lspet / 'lspet_train.json', run.persons, run.seed),
                  val=(args.lspet / 'lspet_val.json', None, 0))
-    for part, (annotations, persons, seed) in parts.items():
-        subset(annotations, persons, seed, rename, folder / f'{part}.json')
+    for part, (source, persons, seed) in parts.items():
+        subset(source, persons, seed, rename, folder / f'{part}.json')
     start = ['--from', args.weights / f'{way.weights}.pth'] if way.weights else []
     execute([BIN / 'refinepose', 'new', folder / 'train.json', '--images', args.lspet / 'train',
              '--val', folder / 'val.json', '--val-images', args.lspet / 'val', *start,
