@@ -9,6 +9,7 @@ from __future__ import annotations
 from .models.shortcut_vit import resolve_arch
 
 VITPOSE_HEADS = ('classic', 'simple')
+DECONV_CHANNELS = (256, 256)
 
 
 def refinepose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
@@ -48,15 +49,17 @@ def refinepose_lean(arch: str | dict = 'base', img_size: tuple[int, int] = (256,
 
 
 def vitpose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
-            num_keypoints: int = 17, head: str = 'classic') -> dict:
+            num_keypoints: int = 17, head: str = 'classic',
+            deconv_channels: tuple[int, int] = DECONV_CHANNELS) -> dict:
     """ViTPose: one 16x16 patch embedding, no shortcuts, and MMPose's heatmap head.
 
     Args:
         arch: Encoder size.
         img_size: Input height and width in pixels, multiples of 16.
         num_keypoints: K.
-        head: 'classic' (two deconvolutions of 256 channels) or 'simple' (ReLU, bilinear x4, one
-            3x3 convolution).
+        head: 'classic' (two deconvolutions) or 'simple' (ReLU, bilinear x4, one 3x3
+            convolution).
+        deconv_channels: Of the classic head.
 
     Returns:
         The config of a ``TopdownPoseEstimator``.
@@ -73,7 +76,7 @@ def vitpose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
         # The same as HeatmapHead in single precision, and usable under bf16.
         dict(type='Float32HeatmapHead', in_channels=resolve_arch(arch).embed_dims,
              out_channels=num_keypoints,
-             deconv_out_channels=(256, 256) if classic else None,
+             deconv_out_channels=deconv_channels if classic else None,
              deconv_kernel_sizes=(4, 4) if classic else None,
              final_layer=dict(kernel_size=1) if classic else dict(kernel_size=3, padding=1)))
     if not classic:

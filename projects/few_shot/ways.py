@@ -1,8 +1,12 @@
-"""The runs of the study: how many persons, where a model starts, and how it learns."""
+"""The runs of the study, how many persons, from what and how they learn, and their records."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import NamedTuple
+
+RECORDS = Path(__file__).parent / 'results/records.jsonl'  # one line for each finished run
 
 # Persons -> steps of a run, in batches of 32.
 SIZES = {20: 300, 50: 300, 200: 1000, 1000: 1000, 4500: 1700}
@@ -74,3 +78,20 @@ def options(run: Run) -> list[str]:
         'val_dataloader.num_workers': 0, 'val_dataloader.persistent_workers': False,
         'randomness.seed': run.seed, **WAYS[run.way].settings}
     return [f'{name}={value}' for name, value in settings.items()]
+
+
+def key(record: dict) -> Run:
+    """Which run a record is of."""
+    return Run(*(record[field] for field in Run._fields))
+
+
+def read(path: Path = RECORDS) -> list[dict]:
+    """All records; a file that does not exist has none."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+
+
+def append(path: Path, record: dict) -> None:
+    """Add a record as the last line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open('a') as file:
+        file.write(json.dumps(record, separators=(',', ':')) + '\n')

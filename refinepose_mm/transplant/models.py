@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..recipes import refinepose, vitpose
 from ..weights.loading import load_source
 from ..weights.output import build_vitpose
-from ..weights.pose_heads import find_head, kind_of
+from ..weights.pose_heads import find_head, head_arguments
 from ..weights.source import Source
 
 HEADS = ('keep', 'fusion')
@@ -59,7 +59,7 @@ def build_target(source: Source, img_size: tuple[int, int], head: str,
     joints = len(weights['final_layer.weight'])
     config = refinepose(arch, img_size, joints, shortcut='gated')
     if head == 'keep':
-        old = vitpose(arch, img_size, joints, kind_of(weights))
+        old = vitpose(arch, img_size, joints, **head_arguments(weights))
         config['head'] = old['head']
         if 'neck' in old:
             config['neck'] = old['neck']

@@ -16,9 +16,9 @@ from ..checkpoints import write_checkpoint
 from ..files import replacing
 from ..models.patch_embedding import PatchEmbedding
 from ..models.shortcut_vit import PATCH_SIZE, ShortcutViT
-from ..recipes import vitpose
+from ..recipes import DECONV_CHANNELS, vitpose
 from .loading import Report, load_source
-from .pose_heads import HEAD, find_head, hugging_face_head, kind_of
+from .pose_heads import HEAD, find_head, head_arguments, hugging_face_head, kind_of
 from .source import Source
 
 BACKBONE = 'backbone.'
@@ -62,7 +62,7 @@ def build_vitpose(source: Source, img_size: tuple[int, int]) -> tuple[nn.Module,
     """
     head = find_head(source)
     config = vitpose(source.arch._replace(layer_scale=False).as_config(), img_size,
-                     len(head['final_layer.weight']), kind_of(head))
+                     len(head['final_layer.weight']), **head_arguments(head))
     config['backbone']['stem']['padding'] = source.format.padding
     model = MODELS.build(config)
     report = load_source(model.backbone, source)
@@ -106,7 +106,10 @@ def write_huggingface(output: str | Path, model: nn.Module, names: list[str] | N
 def _hugging_face_tensors(model: nn.Module) -> dict[str, Tensor]:
     backbone = model.backbone
     require_vitpose(backbone)
-    kind_of(model.head.state_dict())
+    widths = head_arguments(model.head.state_dict())['deconv_channels']
+    if widths != DECONV_CHANNELS:
+        raise ValueError(f"Hugging Face's VitPose has deconvolutions of {DECONV_CHANNELS} "
+                         f'channels, this model {widths}')
     tensors: dict[str, Tensor] = {}
     state = backbone.state_dict()
     for name, value in state.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from torch import Tensor
 
+from ..recipes import DECONV_CHANNELS
 from .conversion import EXPERTS
 from .formats import OURS, summary
 from .source import Source
@@ -52,8 +54,20 @@ def find_head(source: Source) -> dict[str, Tensor]:
     return head
 
 
+def head_arguments(head: dict[str, Tensor]) -> dict[str, Any]:
+    """Kind and widths of a head, as :func:`~refinepose_mm.recipes.vitpose` takes them.
+
+    Raises:
+        ValueError: If it is none of ViTPose's.
+    """
+    kind = kind_of(head)
+    widths = [head[f'deconv_layers.{layer}.weight'].shape[1] for layer in (0, 3)
+              ] if kind == 'classic' else DECONV_CHANNELS
+    return dict(head=kind, deconv_channels=tuple(widths))
+
+
 def kind_of(head: dict[str, Tensor]) -> str:
-    """'classic' or 'simple', ViTPose's heads.
+    """'classic' or 'simple', ViTPose's heads; a classic one may have other widths than 256.
 
     Raises:
         ValueError: If it is another one.
@@ -61,12 +75,12 @@ def kind_of(head: dict[str, Tensor]) -> str:
     kernel = head['final_layer.weight'].shape[-1]
     names = {name.rpartition('.')[0] for name in head}
     classic = {name.rstrip('.') for name in HUGGING_FACE_HEAD}
-    if names == classic and kernel == 1 and head['final_layer.weight'].shape[1] == 256:
+    if names == classic and kernel == 1:
         return 'classic'
     if names == {'final_layer'} and kernel == 3:
         return 'simple'
-    raise ValueError("the head is none of ViTPose's (two deconvolutions of 256 channels, or one "
-                     f'3x3 convolution): {summary(head)}')
+    raise ValueError("the head is none of ViTPose's (two deconvolutions, or one 3x3 "
+                     f'convolution): {summary(head)}')
 
 
 def hugging_face_head(head: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -230,10 +230,8 @@ def test_a_whole_refinepose_gives_the_rows_of_joints_it_knows(toy, tmp_path, rew
     torch.testing.assert_close(started[row][1], old[row][5], rtol=0, atol=0)
     torch.testing.assert_close(started[row][3], old[row][0], rtol=0, atol=0)
     assert started[row][0].std() < .002 and started[row].shape[0] == 5
-    for name in ('backbone.layers.0.attn.qkv.weight',
-                 'head.up_samples.0.aggregate.0.depthwise.weight'):
-        if name in old:
-            torch.testing.assert_close(started[name], old[name], rtol=0, atol=0)
+    taken = [name for name in old if name.startswith(('backbone.layers.', 'head.up_samples.'))]
+    assert len(taken) > 60 and all(torch.equal(started[name], old[name]) for name in taken)
     config, _ = load(tmp_path / 'made')
     assert config.load_from == str(tmp_path / 'made/initial.pth')
     assert config.optim_wrapper.paramwise_cfg.layer_decay_rate < 1

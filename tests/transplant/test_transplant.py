@@ -29,10 +29,10 @@ def toy(tmp_path_factory):
     return folder
 
 
-def teacher(head='classic'):
+def teacher(head='classic', **widths):
     """A ViTPose whose patch embedding is smooth, as trained ones are."""
     torch.manual_seed(0)
-    model = MODELS.build(vitpose(ARCH, SIZE, 5, head))
+    model = MODELS.build(vitpose(ARCH, SIZE, 5, head, **widths))
     model.init_weights()
     with torch.no_grad():
         filters = model.backbone.patch_embed.projection.weight
@@ -82,8 +82,9 @@ def test_tokens_and_heatmaps_approach_the_source(toy, tmp_path, head):
 @torch.no_grad()
 def test_a_stem_that_gives_the_sources_tokens_gives_its_heatmaps(tmp_path):
     """What the losses aim at: with gates at 0 and the head kept, nothing else differs."""
-    for head in ('classic', 'simple'):
-        source = source_of(saved(tmp_path, teacher(head)))
+    narrow = teacher(deconv_channels=(24, 16))
+    for model in (teacher('classic'), teacher('simple'), narrow):
+        source = source_of(saved(tmp_path, model))
         ours, theirs = build_target(source, SIZE, 'keep', seed=0)[0], build_source(source, SIZE)
         ours.backbone.patch_embed = theirs.backbone.patch_embed
         images = torch.rand(2, 3, *SIZE) * 255

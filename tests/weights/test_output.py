@@ -183,6 +183,17 @@ def test_refinepose_and_shortcuts_are_refused(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_heads_of_other_widths_are_written_for_mmpose_alone(tmp_path, capsys):
+    model = shaken(MODELS.build(vitpose(ARCH, IMAGE_SIZE, JOINTS, deconv_channels=(24, 16))))
+    words = ['weights', str(saved(tmp_path, model)), *WORDS, '--output']
+    assert main([*words, str(tmp_path / 'out.pth'), '--write', 'model']) == 0
+    written = open_checkpoint(tmp_path / 'out.pth').tensors
+    assert torch.equal(written['head.final_layer.weight'], model.head.final_layer.weight)
+    assert main([*words, str(tmp_path / 'hub'), '--write', 'huggingface']) == 2
+    assert ('has deconvolutions of (256, 256) channels, this model (24, 16)'
+            in capsys.readouterr().err)
+
+
 def test_pose_estimators_keep_their_size(tmp_path):
     """256x192 is for encoders that know no persons; positions are not interpolated unasked."""
     model = MODELS.build(vitpose(ARCH, (128, 128), JOINTS))

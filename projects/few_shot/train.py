@@ -1,9 +1,9 @@
-"""Train on few persons, from nothing and from trained weights, through `refinepose new` and `train`.
+"""Train on few persons, from nothing and from trained weights, as `refinepose new` and `train` do.
 
-    python projects/few_shot/run.py --lspet /data/lspet --weights teachers --seeds 0
+    python projects/few_shot/train.py --lspet /data/lspet --weights teachers --seeds 0
 
 Each finished run appends a line to results/records.jsonl; a run that has one is not repeated.
-report.py makes the table from the records alone.
+table.py makes the table from the records alone.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import torch
-from records import RECORDS, append, key, read
-from ways import SIZES, WAYS, Run, name_of, options
+from ways import RECORDS, SIZES, WAYS, Run, append, key, name_of, options, read
 
 from refinepose_mm.benchmark.measure import device_name
 
@@ -67,8 +66,8 @@ def train(run: Run, args: argparse.Namespace) -> dict:
     rename = way.weights != 'refinepose' or not way.same_joints
     parts = dict(train=(args.lspet / 'lspet_train.json', run.persons, run.seed),
                  val=(args.lspet / 'lspet_val.json', None, 0))
-    for part, (annotations, persons, seed) in parts.items():
-        subset(annotations, persons, seed, rename, folder / f'{part}.json')
+    for part, (source, persons, seed) in parts.items():
+        subset(source, persons, seed, rename, folder / f'{part}.json')
     start = ['--from', args.weights / f'{way.weights}.pth'] if way.weights else []
     execute([BIN / 'refinepose', 'new', folder / 'train.json', '--images', args.lspet / 'train',
              '--val', folder / 'val.json', '--val-images', args.lspet / 'val', *start,
