@@ -4,66 +4,46 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..checkpoints import open_checkpoint, write_checkpoint
 from ..models.shortcut_vit import Arch
 from ..weights.formats import OURS
-from ..weights.loading import load_encoder
-from ..weights.source import describe
+from ..weights.loading import load_source
+from ..weights.source import Source, describe
 
 LAST = 'head.final_layer.'  # its rows are the joints
 
 
-class Source(NamedTuple):
-    """A checkpoint, and what it is one of.
-
-    Attributes:
-        path: Of it, or its URL.
-        weights: By name.
-        meta: What stands beside them.
-        arch: Of its encoder.
-        whole: Whether it is a RefinePose with its head.
-        shortcut: Around groups of its blocks; None if it has none that a RefinePose would keep.
-        num_heads: As told.
-        expert: As told.
-    """
-
-    path: str
-    weights: dict[str, Tensor]
-    meta: dict[str, Any]
-    arch: Arch
-    whole: bool
-    shortcut: str | None
-    num_heads: int | None
-    expert: str | None
-
-
 def open_source(path: str, num_heads: int | None = None, expert: str | None = None) -> Source:
-    """Read a checkpoint and find its arch.
+    """Read a checkpoint and recognise it.
 
     Raises:
         OSError: If it cannot be had.
         ValueError: If it is no checkpoint, of no known format, or its number of heads is unknown.
     """
     weights, meta = open_checkpoint(path)
-    source = describe(weights, path, meta=meta, num_heads=num_heads, expert=expert)
-    whole = source.format.name == OURS and f'{LAST}weight' in source.weights
-    shortcut = ('gated' if 'backbone.gates' in source.weights or 'gates' in source.weights
-                else source.facts.shortcut) if source.format.name == OURS else None
-    return Source(path, source.weights, meta, source.arch._replace(layer_scale=False), whole,
-                  shortcut, num_heads, expert)
+    return describe(weights, path, meta=meta, num_heads=num_heads, expert=expert)
+
+
+def is_whole(source: Source) -> bool:
+    """Whether a checkpoint is a RefinePose with its head."""
+    return source.format.name == OURS and f'{LAST}weight' in source.weights
+
+
+def arch_of(source: Source) -> Arch:
+    """The arch of the new encoder: the checkpoint's, with its LayerScales folded."""
+    return source.arch._replace(layer_scale=False)
 
 
 def encoder_config(source: Source) -> dict[str, Any]:
     """``init_cfg`` of a backbone that takes the encoder alone."""
-    path = source.path if '://' in source.path else str(Path(source.path).resolve())
-    told = dict(num_heads=source.num_heads, expert=source.expert)
-    return dict(type='EncoderWeights', checkpoint=path,
-                **{name: value for name, value in told.items() if value is not None})
+    path = source.name if '://' in source.name else str(Path(source.name).resolve())
+    expert = {} if source.expert is None else dict(expert=source.expert)
+    return dict(type='EncoderWeights', checkpoint=path, num_heads=source.heads.number, **expert)
 
 
 def transplant(model: nn.Module, names: list[str], source: Source, output: Path) -> str:
@@ -86,8 +66,7 @@ def transplant(model: nn.Module, names: list[str], source: Source, output: Path)
     """
     torch.manual_seed(0)
     model.init_weights()
-    load_encoder(model.backbone, source.weights, source.path, meta=source.meta,
-                 num_heads=source.num_heads)
+    load_source(model.backbone, source)
     state = model.state_dict()
     inner = [name for name in state if name.startswith('head.') and not name.startswith(LAST)]
     row = source.weights[f'{LAST}weight']
@@ -109,7 +88,7 @@ def transplant(model: nn.Module, names: list[str], source: Source, output: Path)
                   + (f'; new: {", ".join(fresh[:3])}{", ..." if fresh[3:] else ""}' if fresh
                      else ''))
     write_checkpoint(output, {name: value.contiguous() for name, value in state.items()},
-                     dict(num_heads=source.arch.num_heads), inputs=[source.path])
+                     dict(num_heads=source.arch.num_heads), inputs=[source.name])
     return report
 
 

@@ -21,10 +21,11 @@ from mmpose.registry import MODELS
 from ..files import named_if_full, require_folder
 from ..models.shortcut_vit import ARCHS
 from ..weights.conversion import EXPERTS
+from ..weights.source import Source
 from . import project
 from .check import two_words
 from .findings import annotation_findings, original
-from .initial import Source, encoder_config, open_source, transplant
+from .initial import arch_of, encoder_config, is_whole, open_source, transplant
 from .inputs import has_part, read_input
 from .photos import find_folder
 from .recipe import (
@@ -197,7 +198,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
         text = project.config(
             data, counts[0], (parts[0][1].resolve(), parts[1][1].resolve()), row, size, plan,
             workers, bool(pairs.pairs), init_cfg, load_from,
-            (source and source.shortcut) or 'identity')
+            (source and is_whole(source) and source.shortcut) or 'identity')
         (folder / 'config.py').write_text(text, encoding='utf-8')
         return Config.fromfile(folder / 'config.py')
 
@@ -205,7 +206,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
     start = 'from scratch'
     init_cfg: Any = None
     load_from = 'None'
-    if source and source.whole:
+    if source and is_whole(source):
         init_cfg, load_from = [], "f'{folder}/initial.pth'"  # []: nothing to load before that
         init_default_scope('mmpose')
         MMLogger.get_current_instance().setLevel('WARNING')  # not of each tensor
@@ -213,7 +214,7 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
                            folder / 'initial.pth')
     elif source:
         init_cfg = encoder_config(source)
-        start = f'from the encoder of {source.path}; the head is new'
+        start = f'from the encoder of {source.name}; the head is new'
     trial = measure(config(plan, init_cfg, load_from))
     if budget:
         plan = schedule(affordable_epochs(60 * budget, trial.epoch(workers), trial.validation),
@@ -256,11 +257,11 @@ def _row(arch: str, source: Source | None) -> Row:
     """
     if source is None:
         return choose(arch, torch.cuda.is_available())
-    if arch != 'auto' and ARCHS[arch] != source.arch:
-        raise ValueError(f'{source.path} has {source.arch}, --arch {arch} is {ARCHS[arch]}; leave '
+    found = arch_of(source)
+    if arch != 'auto' and ARCHS[arch] != found:
+        raise ValueError(f'{source.name} has {found}, --arch {arch} is {ARCHS[arch]}; leave '
                          '--arch out')
-    row = nearest(source.arch.embed_dims, source.arch.num_layers)
-    return row._replace(arch=source.arch.as_config())
+    return nearest(found.embed_dims, found.num_layers)._replace(arch=found.as_config())
 
 
 def _short(names: list[str]) -> str:

@@ -214,7 +214,7 @@ def _differences(backbone: ShortcutViT, source: Source, encoder: Encoder,
         if padding != source.format.padding:
             differences.append(f'the patch embedding pads by {padding} pixels, the source by '
                                f'{source.format.padding}')
-    theirs = source.facts.shortcut or ('none' if source.format.name != OURS else backbone.shortcut)
+    theirs = source.shortcut or ('none' if source.format.name != OURS else backbone.shortcut)
     if backbone.shortcut != theirs and not (backbone.shortcut, theirs) == ('gated', 'none'):
         differences.append(
             "the source has no shortcuts around groups of blocks; 'gated' ones start without "
@@ -250,7 +250,7 @@ def _other_periods(periods: Tensor, source: Source) -> list[str]:
 def _conditions(backbone: ShortcutViT, source: Source) -> list[str]:
     """What the file does not show."""
     conditions = []
-    if source.format.name == OURS and source.facts.shortcut is None:
+    if source.format.name == OURS and source.shortcut is None:
         conditions.append(f'its shortcuts are {backbone.shortcut!r}')
     if source.open_activation:
         conditions.append(f'it was trained with {backbone.arch.activation}, of '

@@ -49,6 +49,11 @@ class Source(NamedTuple):
         return self.facts.activation is None and len(self.format.activations) > 1
 
     @property
+    def shortcut(self) -> str | None:
+        """Around groups of blocks: what the weights show or the file says; None if neither."""
+        return 'gated' if f'{self.prefix}gates' in self.weights else self.facts.shortcut
+
+    @property
     def image_size(self) -> tuple[int, int] | None:
         """Height and width that a pose estimator was trained with, by its positions."""
         if self.format.name not in POSE_FORMATS or not any(
