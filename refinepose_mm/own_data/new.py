@@ -29,6 +29,7 @@ from .initial import arch_of, encoder_config, is_whole, open_source, transplant
 from .inputs import has_part, read_input
 from .photos import find_folder
 from .recipe import (
+    WHOLE_RATE,
     Row,
     Schedule,
     affordable_epochs,
@@ -261,7 +262,9 @@ def _row(arch: str, source: Source | None) -> Row:
     if arch != 'auto' and ARCHS[arch] != found:
         raise ValueError(f'{source.name} has {found}, --arch {arch} is {ARCHS[arch]}; leave '
                          '--arch out')
-    return nearest(found.embed_dims, found.num_layers)._replace(arch=found.as_config())
+    row = nearest(found.embed_dims, found.num_layers)
+    return row._replace(arch=found.as_config(),
+                        lr=row.lr * (WHOLE_RATE if is_whole(source) else 1))
 
 
 def _short(names: list[str]) -> str:

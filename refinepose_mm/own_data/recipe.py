@@ -51,6 +51,8 @@ TABLE = {
     'large': Row('large', 256 * 192, 64, 5e-4, .8, .5, 7000),
     'huge': Row('huge', 256 * 192, 64, 5e-4, .85, .55, 7000),
 }
+# Of the learning rate, for a whole RefinePose: projects/few_shot, rows whole and whole_slow.
+WHOLE_RATE = .2
 # The study's: 200 steps were too few for some seeds, 500 for none.
 WARM_UP = 500
 WARM_UP_SHARE = .3  # of short runs at most; 500 of the study's 1,700 steps are as much

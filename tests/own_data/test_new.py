@@ -235,6 +235,7 @@ def test_a_whole_refinepose_gives_the_rows_of_joints_it_knows(toy, tmp_path, rew
     config, _ = load(tmp_path / 'made')
     assert config.load_from == str(tmp_path / 'made/initial.pth')
     assert config.optim_wrapper.paramwise_cfg.layer_decay_rate < 1
+    assert config.optim_wrapper.optimizer.lr == pytest.approx(TABLE['tiny'].lr / 5)
     assert dict(config.model.backbone.arch)['embed_dims'] == 128
 
 
