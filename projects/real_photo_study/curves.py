@@ -55,6 +55,14 @@ EPOCHS = Question('Does it hold with three times the epochs?', {
     'refinepose': 'RefinePose',
     'vitpose_classic': 'ViTPose'})
 RATES = Question('Which learning rate?', EPOCHS.labels)
+COSTS = Question('What does accuracy cost?', {
+    'vitpose_classic': 'ViTPose',
+    'early_conv_classic': 'ViTPose, early convolutions',
+    'stem_and_shortcut_classic': 'RefinePose stem, classic head',
+    'refinepose': 'RefinePose',
+    'refinepose_taper': 'RefinePose, taper',
+    'refinepose_lean@warmup=500': 'RefinePose-lean',
+    'refinepose_lean_taper@warmup=500': 'RefinePose-lean, taper'})
 
 
 def new_axes(title: str) -> Axes:
@@ -141,6 +149,26 @@ def draw_rates(rows: Rows, scale: str) -> Figure:
     return axes.figure
 
 
+def draw_costs(rows: Rows) -> Figure:
+    """The last score over the multiply-accumulates; a line joins rows that none beats in both."""
+    axes = new_axes(COSTS.title)
+    labels, points = {}, []
+    for color, (row, name) in enumerate(COSTS.labels.items()):
+        values = final(rows[row])
+        cost, score = rows[row][0]['macs'] / 1e6, statistics.mean(values)
+        axes.plot([cost] * 2, [min(values), max(values)], color=f'C{color}', linewidth=1)
+        line, = axes.plot([cost], [score], 'o', markersize=4, color=f'C{color}')
+        labels[line] = f'{name} {summary(values)}'
+        points.append((cost, score))
+    best = [point for point in sorted(points) if point[1] >= max(
+        score for cost, score in points if cost <= point[0])]
+    axes.step(*zip(*best), where='post', color='grey', linewidth=.8, zorder=0)
+    axes.set_xlabel('million multiply-accumulates (line: best for its cost, bars: seeds)',
+                    fontsize=FONT_SIZE)
+    add_labels(axes, labels)
+    return axes.figure
+
+
 def draw_all(rows_of_scales: dict[str, Rows]) -> dict[str, Figure]:
     """All pictures whose rows have records, by their path in the folder of results."""
     figures = {}
@@ -148,6 +176,8 @@ def draw_all(rows_of_scales: dict[str, Rows]) -> dict[str, Figure]:
         for name, question in QUESTIONS.items():
             if question.labels.keys() <= rows.keys():
                 figures[f'{scale}/{name}.png'] = draw_question(question, rows)
+        if COSTS.labels.keys() <= rows.keys():
+            figures[f'{scale}/costs.png'] = draw_costs(rows)
         if RATES.labels.keys() <= rows.keys() and any('@lr=' in row for row in rows):
             figures[f'{scale}/learning_rate.png'] = draw_rates(rows, scale)
     both = [rows_of_scales.get(scale, {}) for scale in ('cpu', 'cpu_long')]
