@@ -62,8 +62,9 @@ class BatchedUDPHeatmap(UDPHeatmap):
         """
         device = batch_encoded.device
         with torch.autocast(device.type, enabled=False):  # logarithms need single precision
+            # To choose maps by their values, the CPU would have to wait for a GPU.
             keypoints, scores = decode_udp(
-                batch_encoded, self.blur_kernel.to(device), blur_all=False)
+                batch_encoded, self.blur_kernel.to(device), blur_all=device.type != 'cpu')
         keypoints = keypoints.cpu().numpy() * self.pixels_per_step
         return list(keypoints[:, None]), list(scores.cpu().numpy()[:, None])
 
