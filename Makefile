@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 ENVS := .venvs
 REPORTS := .reports
 
-.PHONY: help setup demo test test-all test-slow lint docs matrix clean
+.PHONY: help setup demo test test-all test-slow lint docs matrix wheels clean
 help:
 	@echo "make demo      set up, draw toy people, train, test and infer (about five minutes)"
 	@echo "make test      set up and run the tests"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint      check style with ruff and types with mypy"
 	@echo "make docs      build the documentation site into build/docs"
 	@echo "make matrix    run with other versions of Python, torch and numpy; SETS=... for some"
+	@echo "make wheels    the packages for a machine without an index, in build/wheels"
 	@echo "make setup     only build or update $(VENV)"
 	@echo "make clean     remove what these made, but never work_dirs, where your training is"
 
@@ -88,6 +89,11 @@ docs: $(ENVS)/docs/.installed
 # Needs python3.9 to python3.13 in PATH and tens of gigabytes: no part of the tests.
 matrix:
 	@python3 requirements/matrix.py $(SETS)
+
+# For machines without a package index; torch is there already. Their Python must be of this version:
+# make wheels PYTHON=python3.12
+wheels:
+	@$(PYTHON) -m pip wheel --disable-pip-version-check --no-deps -w build/wheels -r requirements/lock.txt
 
 clean:
 	rm -rf $(VENV) $(ENVS) $(REPORTS) build *.egg-info .pytest_cache .ruff_cache .mypy_cache data/toy

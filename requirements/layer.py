@@ -25,6 +25,8 @@ def main(folder: Path) -> None:
     ours, theirs = (Path(sysconfig.get_path('scripts', vars=paths)) for paths in (None, base))
     for name in SCRIPTS:
         script = theirs / name
+        if not (ours / name).is_file():  # a bare Python with torch alone
+            continue
         script.write_text((ours / name).read_text().replace(str(ours), str(theirs)))
         script.chmod(0o755)
 
