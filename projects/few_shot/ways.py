@@ -49,6 +49,7 @@ WAYS = {
     'encoder_gated_frozen': Way('vitpose', {SHORTCUT: 'gated', FROZEN.format('layers'): 0.}),
     # The same ViTPose after `refinepose transplant --head fusion`.
     'transplant': Way('transplant', {DECAY: .75}),
+    'transplant_slow': Way('transplant', {DECAY: .75, LR: 1e-3}),
     # A RefinePose with all but the last layer of its head.
     'whole': Way('refinepose', {DECAY: .75}),
     'whole_flat': Way('refinepose', {DECAY: 1.}),
