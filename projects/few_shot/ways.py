@@ -40,6 +40,7 @@ class Way(NamedTuple):
 LR, DECAY = 'optim_wrapper.optimizer.lr', 'optim_wrapper.paramwise_cfg.layer_decay_rate'
 FROZEN = 'optim_wrapper.paramwise_cfg.custom_keys.{}.lr_mult'
 SHORTCUT = 'model.backbone.shortcut'
+FULL, SLOW = 5e-3, 1e-3  # learning rates: from scratch, and a fifth of it
 WAYS = {
     'scratch': Way(),
     # The encoder of a ViTPose behind a new stem, with a new head.
@@ -48,15 +49,16 @@ WAYS = {
     'encoder_gated_flat': Way('vitpose', {SHORTCUT: 'gated', DECAY: 1.}),
     'encoder_gated_frozen': Way('vitpose', {SHORTCUT: 'gated', FROZEN.format('layers'): 0.}),
     # The same ViTPose after `refinepose transplant --head fusion`.
-    'transplant': Way('transplant', {DECAY: .75}),
+    'transplant': Way('transplant', {DECAY: .75, LR: FULL}),
+    'transplant_slow': Way('transplant', {DECAY: .75, LR: SLOW}),
     # A RefinePose with all but the last layer of its head.
-    'whole': Way('refinepose', {DECAY: .75}),
-    'whole_flat': Way('refinepose', {DECAY: 1.}),
-    'whole_slow': Way('refinepose', {DECAY: .75, LR: 1e-3}),
-    'whole_frozen': Way('refinepose', {FROZEN.format('backbone'): 0.}),
+    'whole': Way('refinepose', {DECAY: .75, LR: FULL}),
+    'whole_flat': Way('refinepose', {DECAY: 1., LR: FULL}),
+    'whole_slow': Way('refinepose', {DECAY: .75, LR: SLOW}),
+    'whole_frozen': Way('refinepose', {FROZEN.format('backbone'): 0., LR: FULL}),
     # A RefinePose that was trained on the same joints.
-    'same_joints': Way('refinepose', {DECAY: .75}, same_joints=True),
-    'same_joints_slow': Way('refinepose', {DECAY: .75, LR: 1e-3}, same_joints=True),
+    'same_joints': Way('refinepose', {DECAY: .75, LR: FULL}, same_joints=True),
+    'same_joints_slow': Way('refinepose', {DECAY: .75, LR: SLOW}, same_joints=True),
 }
 
 
