@@ -13,6 +13,7 @@ from ..checkpoints import open_checkpoint, write_checkpoint
 from ..models.shortcut_vit import Arch
 from ..weights.formats import OURS
 from ..weights.loading import load_source
+from ..weights.pose_heads import find_head
 from ..weights.source import Source, describe
 
 LAST = 'head.final_layer.'  # its rows are the joints
@@ -32,6 +33,15 @@ def open_source(path: str, num_heads: int | None = None, expert: str | None = No
 def is_whole(source: Source) -> bool:
     """Whether a checkpoint is a RefinePose with its head."""
     return source.format.name == OURS and f'{LAST}weight' in source.weights
+
+
+def is_vitpose(source: Source) -> bool:
+    """Whether a checkpoint is a ViTPose with its head, which `refinepose transplant` takes."""
+    try:
+        find_head(source)
+    except ValueError:
+        return False
+    return source.format.name != OURS
 
 
 def arch_of(source: Source) -> Arch:

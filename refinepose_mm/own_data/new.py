@@ -25,7 +25,7 @@ from ..weights.source import Source
 from . import project
 from .check import two_words
 from .findings import annotation_findings, original
-from .initial import arch_of, encoder_config, is_whole, open_source, transplant
+from .initial import arch_of, encoder_config, is_vitpose, is_whole, open_source, transplant
 from .inputs import has_part, read_input
 from .photos import find_folder
 from .recipe import (
@@ -236,6 +236,9 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
              f'joints, {len(pairs.pairs)} pairs of left and right by name',
              f'input {size[0]}x{size[1]}, {trial.parameters / 1e6:.2f} million parameters; {start}',
              f'sigmas {tolerances.origin}', expectation]
+    if source and is_vitpose(source):
+        lines.append('the stem is new, and this encoder does not know its tokens: `refinepose '
+                     'transplant` first teaches it, and few persons are learned better then')
     if budget and seconds > 60 * budget:
         lines.append(f'more than the budget of {budget:g} minutes: one epoch takes that long')
     if wrong:

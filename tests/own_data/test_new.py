@@ -13,9 +13,11 @@ import pytest
 import torch
 from conftest import ROOT
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.apis import init_model
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import MODELS
 
 from refinepose_mm import cli
 from refinepose_mm.checkpoints import read_checkpoint
@@ -32,6 +34,7 @@ from refinepose_mm.own_data.recipe import (
 from refinepose_mm.own_data.schema import read_data
 from refinepose_mm.own_data.sigmas import sigmas
 from refinepose_mm.own_data.symmetry import pairs_by_name
+from refinepose_mm.recipes import vitpose
 
 TOY = ROOT / 'configs/refinepose_tiny_toy.py'
 PARTS = {5: 'bolt', 6: 'lever', 9: 'rod', 12: 'hub', 15: 'foot'}  # toy joints as machine parts
@@ -265,6 +268,19 @@ def test_an_encoder_alone_starts_the_backbone(toy, tmp_path, trained, capsys):
     new(dirty.toy_json(toy), '--split', .25, '--from', encoder, '--arch', 'base',
         '--output', tmp_path / 'other', code=2)
     assert 'leave --arch out' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('whole', [True, False])
+def test_a_vitpose_is_better_transplanted_first(toy, tmp_path, capsys, whole):
+    init_default_scope('mmpose')
+    arch = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
+    weights = MODELS.build(vitpose(arch, (64, 48), 5)).state_dict()
+    weights = {name: value for name, value in weights.items()
+               if whole or name.startswith('backbone.')}
+    torch.save(weights, tmp_path / 'vitpose.pth')
+    new(dirty.toy_json(toy), '--split', .25, '--from', tmp_path / 'vitpose.pth', '--num-heads', 4,
+        '--output', tmp_path / 'made')
+    assert ('`refinepose transplant` first' in capsys.readouterr().out) == whole
 
 
 def test_versions_of_one_photo_stay_on_one_side(toy, rewrite):
