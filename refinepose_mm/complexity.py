@@ -13,7 +13,7 @@ from mmpose.registry import MODELS
 from torch import nn
 
 from .models.shortcut_vit import ARCHS
-from .recipes import refinepose, refinepose_lean, vitpose
+from .recipes import refinepose, vitpose
 
 NUM_KEYPOINTS = 17
 
@@ -57,13 +57,12 @@ def run(args: argparse.Namespace) -> int:
     # The counter warns of each operator without a rule; none of these multiplies.
     MMLogger.get_current_instance().setLevel(logging.ERROR)
     print(f'Input {img_size[0]}x{img_size[1]}, {NUM_KEYPOINTS} keypoints.\n')
-    print('| encoder | RefinePose params (M) | GMACs | RefinePose-lean params (M) | GMACs '
-          '| ViTPose params (M) | GMACs |')
-    print('|---|---|---|---|---|---|---|')
+    print('| encoder | RefinePose params (M) | GMACs | ViTPose params (M) | GMACs |')
+    print('|---|---|---|---|---|')
     for arch in args.arch:
         cells = [arch]
-        for make in (refinepose, refinepose_lean, vitpose):
-            params, macs = count(make(arch, img_size), img_size)
+        for config in (refinepose(arch, img_size), vitpose(arch, img_size)):
+            params, macs = count(config, img_size)
             cells += [f'{params / 1e6:.1f}', f'{macs / 1e9:.1f}']
         print(f'| {" | ".join(cells)} |')
     return 0

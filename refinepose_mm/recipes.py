@@ -35,19 +35,6 @@ def refinepose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192)
              out_channels=num_keypoints, **(head or {})))
 
 
-def refinepose_lean(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
-                    num_keypoints: int = 17) -> dict:
-    """RefinePose-lean, ours: a stem and a decoder half as wide, about as costly as ViTPose.
-
-    The stem starts with D/16 channels, and its positions fit a decoder of D/2.
-
-    Args and result as for :func:`refinepose`.
-    """
-    half = resolve_arch(arch).embed_dims // 2
-    return refinepose(arch, img_size, num_keypoints, stem=dict(base_channels=half // 8),
-                      head=dict(channels=half))
-
-
 def vitpose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),
             num_keypoints: int = 17, head: str = 'classic',
             deconv_channels: tuple[int, int] = DECONV_CHANNELS) -> dict:

@@ -19,7 +19,7 @@ from test_configs import CONFIGS
 META = torch.device('meta')
 # One of each kind of model, at its real size.
 MODELS_OF = [path for path in CONFIGS if path.rpartition('/')[2] in (
-    'refinepose_vitb_coco.py', 'refinepose_vith_coco.py', 'refinepose_lean_vitb_coco.py',
+    'refinepose_vitb_coco.py', 'refinepose_vith_coco.py',
     'vitpose_vitb_coco.py', 'refinepose_vitb_coco_wholebody.py', 'taper.py', 'gated_shortcut.py',
     'table4_bilinear.py', 'refinepose_tiny_toy.py')]
 

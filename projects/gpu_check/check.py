@@ -113,10 +113,9 @@ def plan(output: Path, device: str, cards: int, arch: str, batches: list[int],
     return [
         *steps,
         benchmark('training', '--task', 'train', '--dtype', 'fp32', 'bf16', '--engine', 'eager',
-                  '--model', 'ViTPose', 'RefinePose', 'RefinePose lean',
-                  'RefinePose no recompute'),
+                  '--model', 'ViTPose', 'RefinePose', 'RefinePose no recompute'),
         benchmark('inference', '--task', 'forward', 'predict', 'decode', '--dtype', 'fp32', 'bf16',
-                  '--model', 'ViTPose', 'RefinePose', 'RefinePose lean')]
+                  '--model', 'ViTPose', 'RefinePose')]
 
 
 def read_tests(path: Path) -> Results:

