@@ -90,8 +90,6 @@ class FusionHead(HeatmapHead):
     Args:
         in_channels: Channels D of the feature map.
         out_channels: Number of keypoints K.
-        channels: Channels of the first step, whose positions must divide them. Default: D, without
-            that convolution.
         unpool: Add max-unpooling to the interpolation (Table 4). Needs a stem that max-pools.
         aggregate: Use FeatureAggregation (Table 4).
         channel_match: 'repeat' or 'taper', see above.
@@ -99,6 +97,8 @@ class FusionHead(HeatmapHead):
         act_cfg: Activation that ends a step without FeatureAggregation. Default: none, which is
             Table 4 to the letter. Such a decoder is linear and hardly learns
             (projects/real_photo_study). Ignored with ``aggregate``.
+        channels: Channels of the first step, a multiple of its positions'. Default: D, without
+            that convolution.
         recompute: Compute cheap steps again in the backward pass instead of keeping enlarged maps
             and what depthwise convolutions make: less memory.
         loss: Config of the heatmap loss.
@@ -115,12 +115,12 @@ class FusionHead(HeatmapHead):
     def __init__(self,
                  in_channels: int,
                  out_channels: int,
-                 channels: int | None = None,
                  unpool: bool = True,
                  aggregate: bool = True,
                  channel_match: str = 'repeat',
                  norm_cfg: dict = dict(type='BN'),
                  act_cfg: dict | None = None,
+                 channels: int | None = None,
                  recompute: bool = True,
                  loss: dict = dict(type='KeypointMSELoss', use_target_weight=True),
                  decoder: dict | None = None,

@@ -59,14 +59,14 @@ class GradualEmbedding(BaseModule):
 
     Args:
         embed_dims: Token width D.
-        base_channels: C, the width of the first block. Default: D/8, which needs a D of a
-            multiple of 8.
         conv: Downsample with the 3x3 convolution (Table 3). Default: True.
         max_pool: Downsample with max-pooling (Table 3). Default: True.
         aggregate: Use FeatureAggregation in every block (Table 3). Default: True.
         position_stages: Blocks among 2, 3 and 4 whose pool positions are returned, in rising
             order. FusionHead uses those of 3 and 4. Ignored without max-pooling.
         norm_cfg: Normalisation layer of FeatureAggregation and FinalConv.
+        base_channels: C, the width of the first block. Default: D/8, which needs a D of a
+            multiple of 8.
         init_cfg: Initialisation of the weights. Default: Kaiming on every convolution.
 
     Shapes: (B, 3, H, W) -> positions (B, 4C, H/8, W/8), (B, 8C, H/16, W/16) and a feature map
@@ -80,12 +80,12 @@ class GradualEmbedding(BaseModule):
 
     def __init__(self,
                  embed_dims: int,
-                 base_channels: int | None = None,
                  conv: bool = True,
                  max_pool: bool = True,
                  aggregate: bool = True,
                  position_stages: Sequence[int] = (3, 4),
                  norm_cfg: dict = dict(type='BN'),
+                 base_channels: int | None = None,
                  init_cfg: dict | list | None = None):
         super().__init__(init_cfg or [
             # fan_in, because torch counts the fan_out of a depthwise kernel over all channels.

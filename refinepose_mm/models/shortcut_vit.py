@@ -114,9 +114,9 @@ class ShortcutViT(BaseModule):
             pretrained ViT weights start as the function they were trained as.
         group_size: Blocks per group; divides the number of blocks.
         drop_path_rate: Stochastic depth of the last block; earlier ones rise linearly from 0.
+        with_cp: Recompute each block in the backward pass instead of keeping its activations.
         recompute: Compute cheap steps again in the backward pass, activations and depthwise
             convolutions, instead of keeping what they make: less memory.
-        with_cp: Recompute each block in the backward pass instead of keeping its activations.
         init_cfg: Further initialisation, run after the default one (truncated normal .02 on
             linear layers).
 
@@ -135,8 +135,8 @@ class ShortcutViT(BaseModule):
                  shortcut: str = 'identity',
                  group_size: int = 4,
                  drop_path_rate: float = 0.,
-                 recompute: bool = True,
                  with_cp: bool = False,
+                 recompute: bool = True,
                  init_cfg: dict | list | None = None):
         super().__init__(dict(type='TruncNormal', layer='Linear', std=.02))
         self.further_init_cfg = init_cfg
