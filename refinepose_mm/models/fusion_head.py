@@ -108,8 +108,8 @@ class FusionHead(HeatmapHead):
     Shapes: :class:`PoseFeatures` with a map (B, D, h, w) -> heatmaps (B, K, 4h, 4w), float32.
 
     Raises:
-        ValueError: For an unknown ``channel_match``, for 'taper' without ``aggregate``, and in
-            the forward pass for features that do not fit.
+        ValueError: For an unknown ``channel_match``, for 'taper' without ``aggregate``, for
+            ``channels`` below 1, and in the forward pass for features that do not fit.
     """
 
     def __init__(self,
@@ -132,7 +132,9 @@ class FusionHead(HeatmapHead):
         if taper and not aggregate:
             raise ValueError("channel_match='taper' narrows the map in FeatureAggregation and "
                              'needs aggregate=True, got aggregate=False')
-        channels = channels or in_channels
+        channels = in_channels if channels is None else channels
+        if channels < 1:
+            raise ValueError(f'channels must be at least 1, got {channels}')
         step_channels = channels // 2 if taper else channels
         super().__init__(
             step_channels,

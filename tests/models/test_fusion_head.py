@@ -133,6 +133,7 @@ def test_features_that_do_not_fit_are_refused(feats, message):
 @pytest.mark.parametrize('arguments, message', [
     (dict(channel_match='fold'), "repeat, taper, got 'fold'"),
     (dict(channel_match='taper', aggregate=False), 'needs aggregate=True'),
+    (dict(channels=0), 'at least 1, got 0'),
 ])
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
