@@ -14,6 +14,7 @@ from ways import SIZES, WAYS, read
 HEADLINE = 'bbox@0.1/PCK'
 HERE = Path(__file__).resolve().parent
 MARK = '<!-- table of the records, written by projects/few_shot/table.py -->\n'
+STEPS_MARK = '<!-- table of steps, written by projects/few_shot/table.py -->\n'
 PAGES = (HERE / 'README.md', HERE.parents[1] / 'docs/own_data.md')
 
 
@@ -45,19 +46,31 @@ def to_markdown(records: Sequence[dict]) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def publish(text: str, page: Path) -> None:
-    """Put the table between its marks in a page."""
-    before, _, rest = page.read_text().partition(MARK)
-    _, end, after = rest.partition(MARK)
-    assert end, f'{page} has no marks'
-    page.write_text(before + MARK + text + MARK + after)
+def other_steps(records: Sequence[dict]) -> str:
+    """A line for each way, number of persons and number of steps, where several were tried."""
+    runs: dict[tuple[int, str], dict[int, list[dict]]] = {}
+    for record in records:
+        steps = runs.setdefault((record['persons'], record['way']), {})
+        steps.setdefault(record['steps'], []).append(record)
+    lines = ['| persons | | steps: PCK@0.1 |', '|---|---|---|']
+    lines += [f'| {persons} | `{way}` | '
+              + '; '.join(f'{steps}: {cell(some)}' for steps, some in sorted(tried.items())) + ' |'
+              for (persons, way), tried in sorted(runs.items()) if len(tried) > 1]
+    return '\n'.join(lines) + '\n'
+
+
+def publish(text: str, page: Path, mark: str) -> None:
+    """Put a table between its marks in a page."""
+    before, _, after = page.read_text().split(mark)
+    page.write_text(mark.join([before, text, after]))
 
 
 def main() -> None:
-    text = to_markdown(read())
+    records = read()
     for page in PAGES:
-        publish(text, page)
-    print(text)
+        publish(to_markdown(records), page, MARK)
+    publish(other_steps(records), PAGES[0], STEPS_MARK)
+    print(f'{to_markdown(records)}\n{other_steps(records)}')
 
 
 if __name__ == '__main__':

@@ -74,7 +74,7 @@ def options(run: Run) -> list[str]:
     settings = {
         'train_cfg.max_epochs': epochs, 'train_cfg.val_interval': interval,
         'default_hooks.checkpoint.interval': interval,
-        'param_scheduler.0.end': min(WARM_UP, int(WARM_UP_SHARE * run.steps)),
+        'param_scheduler.0.end': min(WARM_UP, max(1, int(WARM_UP_SHARE * run.steps))),
         # No process beside the one thread: other runs have the other cores.
         'train_dataloader.num_workers': 0, 'train_dataloader.persistent_workers': False,
         'val_dataloader.num_workers': 0, 'val_dataloader.persistent_workers': False,

@@ -35,6 +35,7 @@ from .recipe import (
     affordable_epochs,
     choose,
     input_size,
+    most_epochs,
     nearest,
     schedule,
     usual_epochs,
@@ -199,15 +200,17 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
         text = project.config(
             data, counts[0], (parts[0][1].resolve(), parts[1][1].resolve()), row, size, plan,
             workers, bool(pairs.pairs), init_cfg, load_from,
-            (source and is_whole(source) and source.shortcut) or 'identity')
+            (source and whole and source.shortcut) or 'identity')
         (folder / 'config.py').write_text(text, encoding='utf-8')
         return Config.fromfile(folder / 'config.py')
 
-    plan = schedule(usual_epochs(row, steps), steps)
+    whole = source is not None and is_whole(source)
+    most = most_epochs(steps, whole)
+    plan = schedule(usual_epochs(row, steps, most), steps)
     start = 'from scratch'
     init_cfg: Any = None
     load_from = 'None'
-    if source and is_whole(source):
+    if source and whole:
         init_cfg, load_from = [], "f'{folder}/initial.pth'"  # []: nothing to load before that
         init_default_scope('mmpose')
         MMLogger.get_current_instance().setLevel('WARNING')  # not of each tensor
@@ -218,8 +221,8 @@ def write(folder: Path, parts: list[tuple[Data, Path, np.ndarray]], row: Row,
         start = f'from the encoder of {source.name}; the head is new'
     trial = measure(config(plan, init_cfg, load_from))
     if budget:
-        plan = schedule(affordable_epochs(60 * budget, trial.epoch(workers), trial.validation),
-                        steps)
+        plan = schedule(affordable_epochs(60 * budget, trial.epoch(workers),
+                                          trial.validation, most), steps)
         config(plan, init_cfg, load_from)
     for leftover in folder.glob('__pycache__'):
         shutil.rmtree(leftover)

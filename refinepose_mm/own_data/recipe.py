@@ -51,13 +51,15 @@ TABLE = {
     'large': Row('large', 256 * 192, 64, 5e-4, .8, .5, 7000),
     'huge': Row('huge', 256 * 192, 64, 5e-4, .85, .55, 7000),
 }
-# Of the learning rate, for a whole RefinePose: projects/few_shot, rows whole and whole_slow.
+# What starts as a whole RefinePose, by projects/few_shot: a fifth of the rate, and few epochs, for
+# with more it forgets; but not fewer steps than these.
 WHOLE_RATE = .2
+WHOLE_EPOCHS, WHOLE_STEPS = 50, 100
 # The study's: 200 steps were too few for some seeds, 500 for none.
 WARM_UP = 500
 WARM_UP_SHARE = .3  # of short runs at most; 500 of the study's 1,700 steps are as much
 VALIDATIONS = 6  # in a run; the study's scales have as many
-MOST_EPOCHS = 300  # for small data sets; not measured
+MOST_EPOCHS = 150  # from scratch; twice as many were no better for 50 and 200 persons
 START = 20  # seconds until the first step, on 2 cores
 RESERVE = .1  # of a budget: other work of the machine, checkpoints
 PATCH = 16
@@ -106,21 +108,27 @@ def schedule(epochs: float, steps_per_epoch: int) -> Schedule:
                     min(WARM_UP, max(1, int(WARM_UP_SHARE * whole * steps_per_epoch))))
 
 
-def usual_epochs(row: Row, steps_per_epoch: int) -> float:
-    """Epochs of a run without budget: the steps of the table."""
-    return min(MOST_EPOCHS, math.ceil(row.steps / steps_per_epoch))
+def most_epochs(steps_per_epoch: int, whole: bool) -> int:
+    """More than these do no good, by whether a run starts as a whole RefinePose."""
+    return max(WHOLE_EPOCHS, math.ceil(WHOLE_STEPS / steps_per_epoch)) if whole else MOST_EPOCHS
 
 
-def affordable_epochs(budget: float, epoch: float, validation: float) -> float:
-    """Epochs that a budget pays for.
+def usual_epochs(row: Row, steps_per_epoch: int, most: int) -> float:
+    """Epochs of a run without budget: the steps of the table, at most so many epochs."""
+    return min(most, math.ceil(row.steps / steps_per_epoch))
+
+
+def affordable_epochs(budget: float, epoch: float, validation: float, most: int) -> float:
+    """Epochs that a budget pays for, at most so many.
 
     Args:
         budget: Of the whole run, in seconds.
         epoch: Seconds of an epoch.
         validation: Seconds of a validation.
+        most: Epochs.
     """
     left = budget * (1 - RESERVE) - START
     # With fewer epochs than validations, each epoch is followed by one.
     few = left / (epoch + validation)
     return few if few < VALIDATIONS else min(
-        MOST_EPOCHS, max(VALIDATIONS, (left - VALIDATIONS * validation) / epoch))
+        most, max(VALIDATIONS, (left - VALIDATIONS * validation) / epoch))

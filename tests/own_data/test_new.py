@@ -27,6 +27,7 @@ from refinepose_mm.own_data.recipe import (
     affordable_epochs,
     choose,
     input_size,
+    most_epochs,
     nearest,
     schedule,
     usual_epochs,
@@ -351,12 +352,16 @@ def test_the_recipe_follows_size_and_budget():
     assert choose('auto', has_gpu=True) is TABLE['small']
     assert nearest(96, 8) is TABLE['narrow'] and nearest(768, 12) is TABLE['base']
     assert nearest(512, 12) is TABLE['small']
-    assert usual_epochs(TABLE['narrow'], 141) == 36 and usual_epochs(TABLE['narrow'], 2) == 300
+    assert usual_epochs(TABLE['narrow'], 141, most_epochs(141, False)) == 36
+    assert usual_epochs(TABLE['narrow'], 2, most_epochs(2, False)) == 150
+    # From a whole RefinePose: at least 100 steps, at most 50 epochs.
+    assert [most_epochs(steps, True) for steps in (1, 2, 7)] == [100, 50, 50]
     assert schedule(36, 141) == (36, 6, 500)
     assert schedule(4.7, 141) == (4, 1, int(.3 * 4 * 141)) and schedule(.2, 10) == (1, 1, 3)
     # 180 seconds less a tenth and 20: 142, of which 6 validations of 2 seconds.
-    assert affordable_epochs(180, epoch=10, validation=2) == 13
-    assert affordable_epochs(180, epoch=60, validation=11) == 2
+    assert affordable_epochs(180, epoch=10, validation=2, most=150) == 13
+    assert affordable_epochs(180, epoch=60, validation=11, most=150) == 2
+    assert affordable_epochs(180, epoch=10, validation=2, most=9) == 9
 
 
 def test_a_strangers_json_makes_the_project_that_was_written_by_hand(photos, tmp_path, capsys):
