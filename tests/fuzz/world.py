@@ -232,6 +232,7 @@ class World:
         toy_people.generate(folder / 'toy', num_train=3, num_val=2)
         self.made: dict[str, Path] = {}
         self.model = refinepose('tiny', (128, 96))
+        self.model['head']['decoder']['sigma'] = 1.5  # as in the config, or files are not of it
 
     def path(self, name: str) -> Path:
         """The file of a name, made when it is first asked for."""
