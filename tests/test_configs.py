@@ -165,6 +165,10 @@ def shrink(config):
     config.model.backbone.arch = arch
     config.model.backbone.init_cfg = None
     config.model.head.in_channels = 32
+    if 'base_channels' in config.model.backbone.get('stem', {}):
+        config.model.backbone.stem.base_channels = 2
+    if 'channels' in config.model.head:
+        config.model.head.channels = 16
     return config
 
 
