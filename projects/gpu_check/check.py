@@ -3,8 +3,8 @@
     make wheels                                                  # where there is a package index
     python projects/gpu_check/check.py --wheels build/wheels --output gpu_check    # on the machine
 
-It needs Python and torch, no index and no data. It takes about ten minutes, goes on where a step
-fails, and writes OUTPUT/report.json and OUTPUT/report.md; each step has a log beside them.
+It needs Python and torch, no index and no data. It goes on where a step fails, and
+writes OUTPUT/report.json and OUTPUT/report.md; each step has a log beside them.
 """
 
 from __future__ import annotations
