@@ -40,8 +40,10 @@ CHANGED: dict[str, str | None] = {
     'refinepose@warmup=500': 'refinepose_warmup_500',
     'stem_max_pool@warmup=500': 'stem_max_pool_warmup_500',
     'vitpose_classic@warmup=500': 'vitpose_classic_warmup_500',
-    **dict.fromkeys(f'refinepose_half{part}@warmup=500'
-                    for part in ('', '_taper', '_stem', '_decoder')),
+    **dict.fromkeys(f'{row}@warmup=500' for row in (
+        'refinepose_half', 'refinepose_half_taper', 'refinepose_half_stem',
+        'refinepose_half_decoder', 'refinepose_taper_shallow', 'stem_classic_half',
+        'stem_classic_half_pooling', 'stem_classic_half_narrow', 'early_conv_classic_half')),
     # Beside rows that start from trained weights, with a score for each epoch.
     'refinepose@validate=1': None,
     **dict.fromkeys(f'{row}@lr={lr}' for row in (
