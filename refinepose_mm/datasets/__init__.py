@@ -1,6 +1,6 @@
 """Data: image loading that names broken files, joints of several data sets, and toy people."""
 
 from .joints import JointConverter
-from .transforms import LoadCompleteImage, ZeroBasedJoints
+from .transforms import DecodeCrop, LoadCompleteImage, OpenImage, ZeroBasedJoints
 
-__all__ = ['JointConverter', 'LoadCompleteImage', 'ZeroBasedJoints']
+__all__ = ['DecodeCrop', 'JointConverter', 'LoadCompleteImage', 'OpenImage', 'ZeroBasedJoints']

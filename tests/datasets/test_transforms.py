@@ -3,10 +3,13 @@ import json
 import cv2
 import numpy as np
 import pytest
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 from mmpose.datasets import CocoDataset
 from mmpose.datasets.transforms import LoadImage
 
-from refinepose_mm.datasets import LoadCompleteImage, ZeroBasedJoints
+from refinepose_mm.datasets import LoadCompleteImage, OpenImage, ZeroBasedJoints
+from refinepose_mm.datasets.images import EncodedImage
 
 
 @pytest.fixture
@@ -99,3 +102,74 @@ def test_joints_move_by_one_pixel():
     moved = ZeroBasedJoints()(dict(keypoints=joints))['keypoints']
     assert moved.tolist() == [[[0., 0.], [9.5, 19.]]]
     assert joints[0, 0, 0] == 1  # the data set's own array stays as it was
+
+
+STEPS = [dict(type='GetBBoxCenterScale'), dict(type='RandomFlip'), dict(type='RandomBBoxTransform')]
+CROP = dict(input_size=(24, 32))
+
+
+def crops(path, box, flip=False, direction='horizontal', udp=True, rotated=True, **crop):
+    """The same random crop by LoadCompleteImage and TopdownAffine, and by ours."""
+    size = dict(CROP, use_udp=udp, **crop)
+    for first, last in (('LoadCompleteImage', 'TopdownAffine'), ('OpenImage', 'DecodeCrop')):
+        steps = [dict(type=first), STEPS[0],
+                 dict(STEPS[1], prob=float(flip), direction=direction),
+                 *([STEPS[2]] if rotated else []), dict(size, type=last)]
+        np.random.seed(0)
+        with DefaultScope.overwrite_default_scope('mmpose'):
+            yield Compose(steps)(dict(
+                img_path=str(path), bbox=np.array([box], np.float32), flip_indices=[1, 0],
+                keypoints=np.array([[[22., 30.], [41., 28.]]], np.float32),
+                keypoints_visible=np.ones((1, 2), np.float32)))
+
+
+@pytest.mark.parametrize('udp', [True, False])
+@pytest.mark.parametrize('direction', [None, 'horizontal', 'vertical', 'diagonal'])
+def test_crops_that_do_not_shrink_by_two_are_those_of_mmpose(photo, direction, udp):
+    expected, got = crops(photo, [20, 15, 40, 45], bool(direction), direction or 'horizontal', udp)
+    assert expected['img'].std() > 5
+    assert got.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(got[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize('kind', ['jpg', 'png'])
+@pytest.mark.parametrize('direction', [None, 'horizontal', 'vertical', 'diagonal'])
+@pytest.mark.parametrize('size', [(640, 480), (637, 475)])  # 637: the last pixel of 1/8 is narrower
+def test_a_reduced_photo_gives_the_same_crop_where_it_is_smooth(tmp_path, size, direction, kind):
+    """A plane of grey shows a shift of 1/50 of a pixel of the crop."""
+    path = tmp_path / f'plane.{kind}'
+    width, height = size
+    x, y = np.meshgrid(np.linspace(0, 120, width), np.linspace(0, 130, height))
+    cv2.imwrite(str(path), (x + y).round().astype(np.uint8))
+    for box in ([100, 60, 180, 160], [60, 20, 250, 300], [20, 10, 500, 470]):
+        expected, got = crops(path, box, bool(direction), direction or 'horizontal')
+        inner = cv2.erode(np.uint8(expected['img'].min(-1) > 0), np.ones((5, 5))).astype(bool)
+        assert inner.sum() > 100
+        difference = got['img'].astype(float) - expected['img']
+        assert abs(difference[inner].mean()) < .3 and np.abs(difference[inner]).max() <= 3
+        np.testing.assert_array_equal(got['transformed_keypoints'],
+                                      expected['transformed_keypoints'])
+
+
+def test_photos_are_decoded_as_finely_as_the_crop_needs(tmp_path, monkeypatch):
+    path = tmp_path / 'photo.jpg'
+    cv2.imwrite(str(path), np.zeros((480, 640, 3), np.uint8))
+    asked = []
+    decode = EncodedImage.decode
+    monkeypatch.setattr(EncodedImage, 'decode', lambda self, reduction=1: (
+        asked.append(reduction), decode(self, reduction))[1])
+    # 1.25 times these heights, over 32 pixels: 0.8, 1.95, 2.03, 7.9, 8.2
+    for tall in (20, 50, 52, 202, 210):
+        _, _ = crops(path, [0, 0, 9, tall], rotated=False)
+    assert asked[1::2] == [1, 1, 2, 4, 8] and set(asked[::2]) == {1}
+
+
+def test_truncated_and_missing_images_are_named_before_the_crop(photo):
+    with pytest.raises(FileNotFoundError, match='none.jpg does not exist; check the image root'):
+        OpenImage()(dict(img_path=str(photo.with_name('none.jpg'))))
+    with pytest.raises(ValueError, match='photo.jpg has 80x60 pixels, the annotation file says'):
+        OpenImage()(dict(img_path=str(photo), img_shape=(30, 40)))
+    photo.write_bytes(photo.read_bytes()[:-200])
+    with pytest.raises(OSError, match='photo.jpg cannot be decoded: .*truncated'):
+        OpenImage()(dict(img_path=str(photo)))
