@@ -14,12 +14,14 @@ from pathlib import Path
 
 import curves
 from mmengine.logging import MMLogger
-from records import METRICS, RECORDS, Rows, final, read, summary
+from records import METRICS, RECORDS, Rows, final, read, scores, summary
 from rows import canonical
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / 'results'
-MARK = '<!-- table of {scale}, written by report.py -->\n'
+MARK = '<!-- table of {name}, written by report.py -->\n'
+BY_EPOCH = '{scale} by epoch'  # name of a scale's second table
+EPOCHS = {'before': 0, 'epoch 1': 1, 'epoch 3': 3, 'epoch 12': 12}
 TIMING = 'timing.json'  # written by timing.py
 JUMP = .026  # of the first logged loss: noise stays below .022, jumps are above .031
 
@@ -64,15 +66,31 @@ def table(rows: Rows, ms_per_image: dict[str, float]) -> list[dict[str, str]]:
     return lines
 
 
+def by_epoch(rows: Rows) -> list[dict[str, str]]:
+    """PCK@0.1 of what was scored after its first epoch, which is what starts from trained weights.
+
+    ``before`` is the start itself, before the first step.
+    """
+    lines = []
+    for row, records in rows.items():
+        curves = [scores(record) for record in records]
+        if all(1 in curve for curve in curves):
+            lines.append(dict(row=row, seeds=str(len(records)), **{
+                name: summary([curve[epoch] for curve in curves])
+                if all(epoch in curve for curve in curves) else '-'
+                for name, epoch in EPOCHS.items()}))
+    return lines
+
+
 def to_markdown(lines: list[dict[str, str]]) -> str:
     names = list(lines[0])
     return '\n'.join(['| ' + ' | '.join(names) + ' |', '|---' * len(names) + '|'] + [
         '| ' + ' | '.join(line[name] for name in names) + ' |' for line in lines]) + '\n'
 
 
-def publish(table: str, scale: str) -> None:
+def publish(table: str, name: str) -> None:
     """Put the table between its marks in the study's README, if it has them."""
-    readme, mark = HERE / 'README.md', MARK.format(scale=scale)
+    readme, mark = HERE / 'README.md', MARK.format(name=name)
     parts = readme.read_text().split(mark)
     if len(parts) == 3:
         readme.write_text(mark.join([parts[0], table, parts[2]]))
@@ -101,6 +119,8 @@ def write(results: Path) -> None:
             writer.writerows(lines)
         if results.resolve() == RESULTS:
             publish(to_markdown(lines), scale)
+            if progress := by_epoch(rows):
+                publish(to_markdown(progress), BY_EPOCH.format(scale=scale))
         print(f'{scale}\n\n{to_markdown(lines)}')
     curves.write_all(scales, results)
 

@@ -226,12 +226,33 @@ def test_the_table_has_means_and_spread(tmp_path, capsys):
         report.write(tmp_path / 'none')
 
 
+def test_epochs_of_what_was_scored_from_the_first_one():
+    def record(seed, *scores, start=None):
+        made = make_record('a', seed)
+        epochs = dict(zip((1, 3, 12), scores)) if start is None else dict(
+            zip((0, 1, 3, 12), (start, *scores)))
+        made['metrics'] = {str(epoch): dict.fromkeys(records.METRICS, score)
+                           for epoch, score in epochs.items()}
+        return made
+
+    assert report.by_epoch(dict(
+        trained=[record(0, .1, .2, .4, start=.3), record(1, .3, .2, .4, start=.3)],
+        scratch=[record(0, .1, .2, .4)], other=[make_record('c', 0, .1, .2)])) == [
+        {'row': 'trained', 'seeds': '2', 'before': '30.0 ± 0.0', 'epoch 1': '20.0 ± 14.1',
+         'epoch 3': '20.0 ± 0.0', 'epoch 12': '40.0 ± 0.0'},
+        {'row': 'scratch', 'seeds': '1', 'before': '-', 'epoch 1': '10.0', 'epoch 3': '20.0',
+         'epoch 12': '40.0'}]
+
+
 @pytest.mark.parametrize('scale', SCALES)
 def test_the_published_table_is_that_of_the_records(scale, published):
-    mark = report.MARK.format(scale=scale)
-    table = (STUDY / 'README.md').read_text().split(mark)[1]
+    def in_readme(name):
+        return (STUDY / 'README.md').read_text().split(report.MARK.format(name=name))[1]
+
     lines = report.table(published[scale], report.read_timing(report.RESULTS / scale))
-    assert table == report.to_markdown(lines)
+    assert in_readme(scale) == report.to_markdown(lines)
+    if progress := report.by_epoch(published[scale]):
+        assert in_readme(f'{scale} by epoch') == report.to_markdown(progress)
     with (report.RESULTS / scale / 'table.csv').open() as file:
         assert list(csv.DictReader(file)) == lines
     # Every record is one of a config as it is now.

@@ -1,5 +1,11 @@
 """refinepose_taper with a quarter of the blocks less, which pays for the stem."""
 _base_ = './refinepose_taper.py'
 
-num_layers = _base_.model.backbone.arch.num_layers * 3 // 4
-model = dict(backbone=dict(arch=dict(num_layers=num_layers), group_size=num_layers // 2))
+width = _base_.model.head.in_channels
+blocks, heads = (9, 12) if width == 384 else (6, 3)  # ViT-S, and the narrow model of the CPU
+model = dict(
+    backbone=dict(
+        arch=dict(
+            _delete_=True, embed_dims=width, num_layers=blocks, num_heads=heads,
+            feedforward_channels=4 * width),
+        group_size=3))
