@@ -294,8 +294,12 @@ def run(args: argparse.Namespace) -> int:
         frames = range(0, results.images * args.stride, args.stride)
         persons.every(args.stride).compare(list(map(str, frames)), problems.add)
     names = [*(['drawings'] if drawn else []), *result_files(args.formats)]
-    print(f'{results.persons} persons in {results.images} images; {", ".join(names)} '
-          f'are in {args.output}')
+    print(f'{_count(results.persons, "person")} in {_count(results.images, "image")}; '
+          f'{", ".join(names)} are in {args.output}')
     if problems.counts:
         print(f'refinepose predict: not everything was well: {problems}', file=sys.stderr)
     return 1 if problems.counts else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}' if number == 1 else f'{number} {what}s'

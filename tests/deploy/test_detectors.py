@@ -315,7 +315,7 @@ def test_predict_with_detections_of_coco(command, tmp_path):
     path = tmp_path / 'detections.json'
     path.write_text(json.dumps([detection(785), detection(785, .2), detection(785, .9, 3)]))
     code, out, err = command('--boxes', path, '--box-threshold', '.5')
-    assert code == 0 and '1 persons in 2 images' in out
+    assert code == 0 and '1 person in 2 images' in out
     person, = found_in(command.output)['000000000785.png']
     assert person['box'] == [10, 8, 40, 56] and person['box_score'] == .7
     code, _, err = command('--boxes', path)  # the threshold's default leaves two out of three
