@@ -98,18 +98,16 @@ class EncodedImage:
         Returns:
             (H / reduction, W / reduction, 3), rounded up, uint8, BGR, upright.
         """
+        if self._pixels is not None:
+            return _shrunk(self._pixels, reduction)
+        # What is left over of the last rows and columns of a turned photo is not at their end.
+        exact = self._orientation not in TURNS or not any(
+            size % reduction for size in self.shape)
+        flags = REDUCTIONS[reduction if exact else 1] | cv2.IMREAD_IGNORE_ORIENTATION
         with self._errors_for_people():
-            if self._pixels is None:
-                image = _by_opencv(
-                    self._content, REDUCTIONS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION)
-                return TURNS.get(self._orientation, np.asarray)(image)
-        if reduction == 1:
-            return self._pixels
-        height, width = (-(-size // reduction) for size in self.shape)
-        whole = cv2.copyMakeBorder(  # to a multiple of the reduction
-            self._pixels, 0, reduction * height - self.shape[0], 0,
-            reduction * width - self.shape[1], cv2.BORDER_REPLICATE)
-        return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+            image = _by_opencv(self._content, flags)
+        image = TURNS.get(self._orientation, np.asarray)(image)
+        return image if exact else _shrunk(image, reduction)
 
     @contextmanager
     def _errors_for_people(self) -> Iterator[None]:
@@ -146,6 +144,17 @@ def _decode(image: Image.Image, content: bytes) -> np.ndarray:
     if image.mode != 'RGB':
         image = image.convert('RGB')
     return cv2.cvtColor(np.asarray(image), cv2.COLOR_RGB2BGR)
+
+
+def _shrunk(image: np.ndarray, reduction: int) -> np.ndarray:
+    """Means of so many pixels of each row and column, over the last ones as far as they go."""
+    if reduction == 1:
+        return image
+    height, width = (-(-size // reduction) for size in image.shape[:2])
+    whole = cv2.copyMakeBorder(
+        image, 0, reduction * height - image.shape[0], 0, reduction * width - image.shape[1],
+        cv2.BORDER_REPLICATE)
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _by_opencv(content: bytes, flags: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refinepose_mm.datasets.images import MAX_PIXELS_VARIABLE, read_image
+from refinepose_mm.datasets.images import MAX_PIXELS_VARIABLE, EncodedImage, read_image
 
 RNG = np.random.default_rng(0)
 COLOUR = cv2.GaussianBlur(RNG.integers(0, 256, (48, 50, 3), np.uint8), (0, 0), 3)
@@ -63,6 +63,22 @@ def test_pixels_are_those_of_opencv(name, tmp_path):
     tolerance = 4 if 'jpeg' in name.lower() else 0
     assert np.abs(image.astype(int) - expected).max() <= tolerance
     assert image.std() > 5  # neither white nor black
+
+
+@pytest.mark.parametrize('reduction', [2, 4, 8])
+@pytest.mark.parametrize('name', ['jpeg', 'grey.jpeg', 'cmyk.jpeg', 'png', 'deep_3.png',
+                                  *(f'turned_{value}.JPEG' for value in range(1, 9))])
+def test_a_reduced_photo_has_the_means_of_its_pixels(name, reduction, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(PHOTOS[name])
+    photo = EncodedImage(path)
+    whole, reduced = photo.decode().astype(float), photo.decode(reduction)
+    assert photo.shape == whole.shape[:2] and reduced.dtype == np.uint8
+    height, width = (size // reduction for size in photo.shape)
+    assert reduced.shape == (*(-(-size // reduction) for size in photo.shape), 3)
+    blocks = whole[:height * reduction, :width * reduction].reshape(
+        height, reduction, width, reduction, 3)
+    assert np.abs(blocks.mean((1, 3)) - reduced[:height, :width]).max() < 6  # decoders round
 
 
 def test_webp_is_turned_too(tmp_path):
