@@ -18,6 +18,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import broadcast_object_list, is_main_process, master_only
 from mmengine.fileio import LocalBackend, get_file_backend, register_backend
 from mmengine.hooks import CheckpointHook
@@ -56,7 +57,9 @@ class AtomicCheckpointHook(CheckpointHook):
       new one is on disk, and only in this run's own folder.
     - Checkpoints contain plain values: torch reads them without an allow-list. Weights that are
       not finite are refused.
-    - ``--resume`` takes the newest complete checkpoint of this run's folder and says which.
+    - ``--resume`` takes the newest complete checkpoint of this run's folder and says which. Where
+      there is none, the run starts from the config's ``load_from``, which MMPose's tools/train.py
+      would forget.
     - The config in a checkpoint is compared, where MMEngine executes it.
 
     Storage that is not local is left to MMEngine.
@@ -92,8 +95,10 @@ class AtomicCheckpointHook(CheckpointHook):
         if problem:
             raise FileNotFoundError(problem)
         if found is None:
-            runner.logger.info(f'No checkpoint in {self._folder(runner)}: the run starts anew.')
-            runner._resume = False
+            runner._resume, runner._load_from = False, _load_from(runner.cfg)
+            start = f', from {runner._load_from}' if runner._load_from else ''
+            runner.logger.info(
+                f'No checkpoint in {self._folder(runner)}: the run starts anew{start}.')
             return
         for reason in found.skipped:
             runner.logger.warning(f'Checkpoint skipped: {reason}')
@@ -288,6 +293,11 @@ def remove_leftovers(folder: str | Path) -> None:
         name = re.fullmatch(r'\.(last_checkpoint|.+\.pth)\.[a-z0-9_]{8}', path.name)
         if name and path.is_dir() and {item.name for item in path.iterdir()} <= {name[1]}:
             shutil.rmtree(path)
+
+
+def _load_from(config: Config) -> str | None:
+    """What a config's file starts from; tools/train.py takes it out for ``--resume``."""
+    return Config.fromfile(config.filename).get('load_from') if config.filename else None
 
 
 def _as_text(metainfo: object) -> str:

@@ -371,3 +371,27 @@ def test_files_of_mmengine_resume(tmp_path):
     small_run(tmp_path, resume=True, schedule=schedule).train()
     assert len(MessageHub.get_current_instance().get_scalar('train/loss').data[0]) == 6
     load(tmp_path / 'epoch_3.pth')
+
+
+def test_resuming_where_nothing_is_starts_from_what_the_config_names(tmp_path):
+    """tools/train.py takes load_from out for --resume, which the first start of a job may have."""
+    small_run(tmp_path / 'source', epochs=1).train()
+    source = tmp_path / 'source/epoch_1.pth'
+    file = tmp_path / 'config.py'
+    file.write_text(f'load_from = {str(source)!r}\n')
+
+    def start(**keywords):
+        runner = small_run(tmp_path / 'run', resume=True, **keywords)
+        object.__setattr__(runner.cfg, '_filename', str(file))
+        return runner
+
+    runner = start(hooks=[dict(type='StopHook', epoch=0)])
+    with pytest.raises(KeyboardInterrupt):
+        runner.train()
+    assert runner.epoch == 0 and runner._load_from == str(source)
+    for name, value in load(source)['state_dict'].items():
+        assert torch.equal(runner.model.state_dict()[name], value)
+    start(epochs=1).train()
+    runner = start(epochs=2)
+    runner.train()  # once there is a checkpoint, it goes on from that
+    assert runner._load_from == str(tmp_path / 'run/epoch_1.pth')
