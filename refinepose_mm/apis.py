@@ -4,10 +4,10 @@
 name                       what it does
 =========================  ======================================================================
 :class:`BatchPredictor`    finds the keypoints of many persons in images or video frames
-:class:`Detector`          finds the persons for it, by an exported file or a config of mmdet
-:class:`Scene`             an image with boxes, for its stream
+:class:`Detector`          finds the persons for BatchPredictor, by an exported file or mmdet
+:class:`Poses`             of one image: keypoints, names, scores, boxes; to_dict, to_pandas
+:class:`Scene`             an image with boxes, for BatchPredictor's stream
 :class:`Tracker`           gives persons in the frames of a video identities
-:class:`Poses`             what it returns: keypoints, names, scores, boxes; to_dict, to_pandas
 :func:`deploy`             makes a faster copy of a trained model, for eager PyTorch
 :func:`export`             writes a trained model to an ONNX, OpenVINO or torch.export file
 :func:`export_page`        writes one as a page that runs it in the browser

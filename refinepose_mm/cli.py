@@ -23,7 +23,7 @@ COMMANDS = {  # name: (module, summary)
     'predict': ('deploy.predict', 'find and draw the persons on photos, videos and streams'),
     'train': ('train', 'check a config and train it, on as many devices as you say'),
     'test': ('deploy.evaluate', 'evaluate a checkpoint or an exported model'),
-    'calibrate': ('deploy.calibrate', 'make probabilities of the scores of a model or file'),
+    'calibrate': ('deploy.calibrate', 'turn the scores of a model or file into probabilities'),
     'report': ('report.command', 'show on one page what a model does on its test data'),
     'export': ('deploy.export', 'write a model for ONNX, OpenVINO, torch.export or the browser'),
     'quantize': ('deploy.quantize', 'turn an OpenVINO file into 8-bit integers'),

@@ -155,7 +155,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='scale the learning rate to the total batch')
     parser.add_argument('--gpus', type=int, metavar='N',
                         help='processes on this machine, one for each GPU; 0: the CPU; default: '
-                        'one GPU if there is any. Under torchrun, it has the say.')
+                        'one GPU if there is any. torchrun decides by itself.')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='NAME=VALUE',
                         help='fields of the config to replace')
 

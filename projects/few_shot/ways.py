@@ -57,7 +57,6 @@ WAYS = {
     'whole_slow': Way('refinepose', {DECAY: .75, LR: SLOW}),
     'whole_frozen': Way('refinepose', {FROZEN.format('backbone'): 0., LR: FULL}),
     # A RefinePose that was trained on the same joints.
-    'same_joints': Way('refinepose', {DECAY: .75, LR: FULL}, same_joints=True),
     'same_joints_slow': Way('refinepose', {DECAY: .75, LR: SLOW}, same_joints=True),
 }
 

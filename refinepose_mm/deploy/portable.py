@@ -1,4 +1,4 @@
-"""A torch.export file in the words that converters for phones know.
+"""A torch.export file rewritten in the operators that converters for phones support.
 
 Core ML Tools, LiteRT and ExecuTorch start from a ``.pt2`` file. They fail on four things in it:
 positions of 8 bits without sign, the channels-last layout, poolings without a stride, and
