@@ -49,7 +49,13 @@ QUESTIONS = dict(
     shortcuts=Question('Do the shortcuts help?', {
         'refinepose': 'identity shortcuts',
         'refinepose_gated': 'gated shortcuts',
-        'refinepose_no_shortcut': 'no shortcuts'}))
+        'refinepose_no_shortcut': 'no shortcuts'}),
+    start=Question('What does a trained ViTPose give?', {
+        'vitpose_trained_on@lr=1e-3': 'the ViTPose, trained on',
+        'transplant_keep@lr=1e-3': 'transplant, its head',
+        'transplant_fusion@lr=1e-3': 'transplant, FusionHead',
+        'pretrained_more_gated': 'its encoder alone',
+        'refinepose@validate=1': 'from scratch'}))
 EPOCHS = Question('Does it hold with three times the epochs?', {
     'stem_and_shortcut_classic': 'RefinePose stem, classic head',
     'refinepose': 'RefinePose',

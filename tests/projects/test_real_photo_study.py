@@ -304,7 +304,8 @@ def test_more_epochs_are_drawn_beside_fewer(published):
 def test_published_pictures_are_small_and_their_labels_legible(published):
     figures = curves.draw_all(published)
     assert sorted(figures) == ['cpu/costs.png', 'cpu/decoder.png', 'cpu/learning_rate.png',
-                               'cpu/relu.png', 'cpu/shortcuts.png', 'cpu/stem.png', 'epochs.png']
+                               'cpu/relu.png', 'cpu/shortcuts.png', 'cpu/start.png', 'cpu/stem.png',
+                               'epochs.png']
     assert sorted(figures) == sorted(
         str(path.relative_to(report.RESULTS)) for path in report.RESULTS.rglob('*.png'))
     shown = re.findall(r'\]\(results/(.*?\.png)\)', (STUDY / 'README.md').read_text())
