@@ -67,7 +67,9 @@ COSTS = Question('What does accuracy cost?', {
     'stem_and_shortcut_classic': 'RefinePose stem, classic head',
     'refinepose': 'RefinePose',
     'refinepose_taper': 'RefinePose, taper',
-    'refinepose_half@warmup=500': 'RefinePose, both half as wide'})
+    'refinepose_taper_shallow@warmup=500': 'taper, 6 of 8 blocks',
+    'stem_classic_half_pooling@warmup=500': 'pooling stem, half classic head',
+    'refinepose_half@warmup=500': 'stem and FusionHead half as wide'})
 
 
 def new_axes(title: str) -> Axes:

@@ -43,7 +43,8 @@ CHANGED: dict[str, str | None] = {
     **dict.fromkeys(f'{row}@warmup=500' for row in (
         'refinepose_half', 'refinepose_half_taper', 'refinepose_half_stem',
         'refinepose_half_decoder', 'refinepose_taper_shallow', 'stem_classic_half',
-        'stem_classic_half_pooling', 'stem_classic_half_narrow', 'early_conv_classic_half')),
+        'stem_classic_half_pooling', 'stem_classic_half_narrow', 'stem_classic_wide_pooling',
+        'early_conv_classic_half')),
     # Beside rows that start from trained weights, with a score for each epoch.
     'refinepose@validate=1': None,
     **dict.fromkeys(f'{row}@lr={lr}' for row in (
