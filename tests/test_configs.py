@@ -161,8 +161,9 @@ def test_real_model_has_its_heatmap_size_and_the_parameters_of_the_index(path):
 
 def shrink(config):
     """The same model, narrow enough to step on a CPU; everything else stays."""
-    arch = dict(embed_dims=32, num_layers=4, num_heads=4, feedforward_channels=64)
-    config.model.backbone.arch = arch
+    config.model.backbone.arch = dict(
+        embed_dims=32, num_layers=config.model.backbone.get('group_size', 4), num_heads=4,
+        feedforward_channels=64)
     config.model.backbone.init_cfg = None
     config.model.head.in_channels = 32
     if 'base_channels' in config.model.backbone.get('stem', {}):

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 
 from refinepose_mm.complexity import count
 from refinepose_mm.models.shortcut_vit import resolve_arch
-from refinepose_mm.recipes import refinepose, vitpose
+from refinepose_mm.recipes import refinepose, refinepose_lean, vitpose
 
 SIZE = (256, 192)
 CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolutions
@@ -22,7 +22,7 @@ CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolut
 
 def forms(arch: str) -> dict[str, dict]:
     """Configs at an encoder size, by the row of the study that has the same form."""
-    width, blocks, heads, hidden = resolve_arch(arch)[:4]
+    width = resolve_arch(arch).embed_dims
 
     def stem_classic(channels: int, **stem: object) -> dict:
         config = refinepose(arch, SIZE, stem=stem)
@@ -34,14 +34,10 @@ def forms(arch: str) -> dict[str, dict]:
         config['backbone']['stem'] = dict(type='EarlyConvEmbedding')
         return config
 
-    fewer = dict(embed_dims=width, num_layers=blocks * 5 // 6 // 2 * 2, num_heads=heads,
-                 feedforward_channels=hidden)
-    shallow = refinepose(fewer, SIZE, head=dict(channel_match='taper'))
-    shallow['backbone']['group_size'] = 2
     return {
         'refinepose': refinepose(arch, SIZE),
         'refinepose_taper': refinepose(arch, SIZE, head=dict(channel_match='taper')),
-        'refinepose_taper_shallow': shallow,
+        'refinepose_taper_shallow': refinepose_lean(arch, SIZE),
         'refinepose_half': refinepose(arch, SIZE, stem=dict(base_channels=width // 16),
                                       head=dict(channels=width // 2)),
         'stem_and_shortcut_classic': stem_classic(CLASSIC),
