@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from .models.shortcut_vit import resolve_arch
 
-# Blocks that a lean model keeps: five sixths, or seven eighths of 32, in whole groups.
-LEAN_BLOCKS = dict(small=10, base=10, large=20, huge=28)
-LEAN_GROUPS = dict(small=5, base=5, large=4, huge=4)
+# Blocks that a lean model keeps, 3/4 to 7/8 of them, and blocks per group.
+LEAN = dict(tiny=(3, 3), small=(10, 5), base=(10, 5), large=(20, 4), huge=(28, 4))
 VITPOSE_HEADS = ('classic', 'simple')
 DECONV_CHANNELS = (256, 256)
 
@@ -43,16 +42,17 @@ def refinepose_lean(arch: str = 'base', img_size: tuple[int, int] = (256, 192),
     """RefinePose at ViTPose's cost, which is ours: the `taper` decoder, and fewer blocks.
 
     Args:
-        arch: 'small', 'base', 'large' or 'huge'.
+        arch: Name of an encoder size.
         img_size: Input height and width in pixels, multiples of 16.
         num_keypoints: K.
 
     Returns:
         The config of a ``TopdownPoseEstimator``.
     """
-    blocks = resolve_arch(arch)._replace(num_layers=LEAN_BLOCKS[arch]).as_config()
-    config = refinepose(blocks, img_size, num_keypoints, head=dict(channel_match='taper'))
-    config['backbone']['group_size'] = LEAN_GROUPS[arch]
+    num_layers, group_size = LEAN[arch]
+    widths = resolve_arch(arch)._replace(num_layers=num_layers).as_config()
+    config = refinepose(widths, img_size, num_keypoints, head=dict(channel_match='taper'))
+    config['backbone']['group_size'] = group_size
     return config
 
 
