@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 
 from refinepose_mm.complexity import count
 from refinepose_mm.models.shortcut_vit import resolve_arch
-from refinepose_mm.recipes import refinepose, refinepose_lean, vitpose
+from refinepose_mm.recipes import refinepose, vitpose
 
 SIZE = (256, 192)
 CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolutions
@@ -22,7 +22,8 @@ CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolut
 
 def forms(arch: str) -> dict[str, dict]:
     """Configs at an encoder size, by the row of the study that has the same form."""
-    width = resolve_arch(arch).embed_dims
+    widths = resolve_arch(arch)
+    width = widths.embed_dims
 
     def stem_classic(channels: int, **stem: object) -> dict:
         config = refinepose(arch, SIZE, stem=stem)
@@ -34,10 +35,14 @@ def forms(arch: str) -> dict[str, dict]:
         config['backbone']['stem'] = dict(type='EarlyConvEmbedding')
         return config
 
+    # Five sixths of the blocks, in groups of two; the study's row has three quarters.
+    fewer = widths._replace(num_layers=widths.num_layers * 5 // 12 * 2).as_config()
+    shallow = refinepose(fewer, SIZE, head=dict(channel_match='taper'))
+    shallow['backbone']['group_size'] = 2
     return {
         'refinepose': refinepose(arch, SIZE),
         'refinepose_taper': refinepose(arch, SIZE, head=dict(channel_match='taper')),
-        'refinepose_taper_shallow': refinepose_lean(arch, SIZE),
+        'refinepose_taper_shallow': shallow,
         'refinepose_half': refinepose(arch, SIZE, stem=dict(base_channels=width // 16),
                                       head=dict(channels=width // 2)),
         'stem_and_shortcut_classic': stem_classic(CLASSIC),
