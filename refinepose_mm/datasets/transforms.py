@@ -116,6 +116,9 @@ class DecodeCrop(TopdownAffine):
         OSError: If the image cannot be decoded to its end.
     """
 
+    def __init__(self, input_size: tuple[int, int], use_udp: bool = False):
+        super().__init__(input_size=input_size, use_udp=use_udp)
+
     def transform(self, results: dict) -> dict:
         """Replace ``img_file`` by ``img``, the crop; else as TopdownAffine."""
         image_file = results.pop('img_file')
