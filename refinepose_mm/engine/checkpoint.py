@@ -297,7 +297,8 @@ def remove_leftovers(folder: str | Path) -> None:
 
 def _load_from(config: Config) -> str | None:
     """What a config's file starts from; tools/train.py takes it out for ``--resume``."""
-    return Config.fromfile(config.filename).get('load_from') if config.filename else None
+    file = config.filename  # of a config from a string, it is gone
+    return Config.fromfile(file).get('load_from') if file and os.path.isfile(file) else None
 
 
 def _as_text(metainfo: object) -> str:

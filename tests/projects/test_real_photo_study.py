@@ -24,9 +24,9 @@ from toy_lspet import write_toy_lspet
 STUDY = ROOT / 'projects/real_photo_study'
 SCALES = ['cpu', 'cpu_long']  # those with records
 sys.path.insert(0, str(STUDY))
-curves, pictures, positions, records, report, rows, run, timing = map(
-    importlib.import_module, ('curves', 'pictures', 'positions', 'records', 'report', 'rows',
-                              'run', 'timing'))
+costs, curves, pictures, positions, records, report, rows, run, timing = map(
+    importlib.import_module, ('costs', 'curves', 'pictures', 'positions', 'records', 'report',
+                              'rows', 'run', 'timing'))
 
 
 @pytest.fixture
@@ -259,6 +259,16 @@ def test_the_published_table_is_that_of_the_records(scale, published):
     for row, of_row in published[scale].items():
         for record in of_row:
             assert run.fingerprint(rows.load(row, scale)) == record['fingerprint']
+
+
+@pytest.mark.parametrize('row', costs.forms('small'))
+def test_costs_are_counted_of_the_forms_of_the_rows(row):
+    """The gpu scale has the widths of ViT-S. The row with fewer blocks leaves out more of them."""
+    model, form = rows.load(row, 'gpu').model, costs.forms('small')[row]
+    assert model.backbone.get('stem', dict(type='GradualEmbedding')) == form['backbone']['stem']
+    assert model.head.type == form['head']['type']
+    for key in ('in_channels', 'deconv_out_channels', 'channels', 'channel_match'):
+        assert model.head.get(key) == form['head'].get(key)
 
 
 def test_a_curve_shows_means_spread_and_its_label():
