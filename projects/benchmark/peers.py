@@ -1,8 +1,9 @@
-"""RefinePose against Hugging Face's VitPose, in one process and in turns.
+"""RefinePose against Hugging Face's VitPose and MMPose's RTMPose-m, in one process and in turns.
 
-    # Apart, for version 5 breaks mmpretrain.
-    pip install --target peers -c requirements/lock.txt transformers
-    PYTHONPATH=peers python projects/benchmark/peers.py --exported
+    # In an environment without mmpretrain, which does not import beside transformers 5.
+    pip install -r requirements/peers_transformers.txt -c requirements/lock.txt
+    pip install -r requirements/export.txt -c requirements/lock.txt  # for --exported
+    python projects/benchmark/peers.py --exported
 
 MMPose's own ViTPose is a model of `refinepose benchmark`. All weights are random, which take as
 long as trained ones.
@@ -16,11 +17,14 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Callable
+from typing import Callable, Union
 
+import mmpose
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from refinepose_mm.benchmark import report
@@ -31,22 +35,24 @@ from refinepose_mm.deploy.fold import deploy
 
 SIZE = (256, 192)
 CPU = torch.device('cpu')
+RTMPOSE = 'body_2d_keypoint/rtmpose/coco/rtmpose-m_8xb256-420e_coco-256x192.py'
+Output = Union[Tensor, tuple[Tensor, ...]]
 OURS = ('ViTPose', 'RefinePose', 'RefinePose taper')
 
 
-class Heatmaps(nn.Module):
-    """A model as a function from normalised images (B, 3, H, W) to heatmaps (B, K, H/4, W/4).
+class Forward(nn.Module):
+    """A model as a function from normalised images (B, 3, H, W) to its heatmaps or SimCC vectors.
 
     Args:
         network: The model.
         call: How it is called.
     """
 
-    def __init__(self, network: nn.Module, call: Callable[[nn.Module, Tensor], Tensor]):
+    def __init__(self, network: nn.Module, call: Callable[[nn.Module, Tensor], Output]):
         super().__init__()
         self.network, self.call = network.eval(), call
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Output:
         return self.call(self.network, images)
 
 
@@ -57,11 +63,20 @@ def peers() -> dict[str, nn.Module]:
         image_size=SIZE, patch_size=(16, 16), hidden_size=768, num_hidden_layers=12,
         num_attention_heads=12, out_indices=[12])
     return {
-        f'transformers VitPose-base {name}': Heatmaps(
+        f'transformers VitPose-base {name}': Forward(
             transformers.VitPoseForPoseEstimation(transformers.VitPoseConfig(
                 backbone_config=backbone, num_labels=NUM_KEYPOINTS, use_simple_decoder=simple)),
             lambda network, images: network(pixel_values=images).heatmaps)
         for name, simple in (('classic', False), ('simple', True))}
+
+
+def rtmpose() -> nn.Module:
+    """RTMPose-m by MMPose's own config, as far as its vectors of x and y (SimCC)."""
+    config = Config.fromfile(Path(mmpose.__file__).parent / '.mim' / 'configs' / RTMPOSE).model
+    for key in ('init_cfg', '_scope_'):  # no download; MMPose has this backbone, too
+        config.backbone.pop(key)
+    return Forward(MODELS.build(config),
+                   lambda network, images: network.head(network.backbone(images)))
 
 
 def through_onnx(model: nn.Module, path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
@@ -85,14 +100,14 @@ def main() -> None:
     args = parser.parse_args()
     init_default_scope('mmpose')
     try:
-        models = peers()
+        models = {**peers(), 'MMPose RTMPose-m': rtmpose()}
     except ImportError as error:
         sys.exit(f'error: transformers does not import ({error}); the docstring of '
                  f'{Path(__file__).name} says how to install it')
     configs = variants('base', SIZE)
     ours = {name: build(configs[name], CPU) for name in OURS}
     ours.update({f'{name}, deploy': deploy(model) for name, model in ours.items()})
-    models.update({name: Heatmaps(model, lambda network, images: network(images, None))
+    models.update({name: Forward(model, lambda network, images: network(images, None))
                    for name, model in ours.items()})
     print(f'{device_name(CPU)}, {torch.get_num_threads()} threads, torch {torch.__version__}, '
           f'matrix products at {matmul_rate(CPU, torch.float32) / 1e9:.0f} GMAC/s')

@@ -35,3 +35,9 @@ def test_transformers_vitpose_is_the_network_that_ours_stands_for(peers):
             # They keep one more position, of a class token.
             counts = [sum(p.numel() for p in model.parameters()) for model in (their, our)]
             assert counts[0] == counts[1] + 768, name
+
+
+def test_rtmpose_has_the_vectors_of_its_config(peers):
+    init_default_scope('mmpose')
+    x, y = peers.rtmpose()(torch.zeros(1, 3, *peers.SIZE))
+    assert x.shape == (1, 17, 2 * peers.SIZE[1]) and y.shape == (1, 17, 2 * peers.SIZE[0])
