@@ -92,8 +92,11 @@ def test_forward_pass_and_prediction_of_every_model(tmp_path, capsys):
             assert {model, f'{model}, deploy'} <= names
             assert (f'{model}, torch-export' in names) == forward  # a file has no flip test
         assert ('share' in result) == forward
+        assert set(result['rates']) == {'matmul', 'convolution'}
+        assert min(result['rates'].values()) > 1e8
     table = capsys.readouterr().out
     assert '| ViTPose | ' in table and ' | 1.00 |' in table
+    assert 'bf16: matrix products at ' in table and 'of the rate' in table
 
 
 @pytest.mark.slow

@@ -29,9 +29,11 @@ from torch import Tensor, nn
 
 from refinepose_mm.benchmark import report
 from refinepose_mm.benchmark.case import build, variants
-from refinepose_mm.benchmark.measure import compare, device_name, matmul_rate
+from refinepose_mm.benchmark.measure import compare, machine, product_rates
 from refinepose_mm.benchmark.tasks import NUM_KEYPOINTS
+from refinepose_mm.deploy.export import export
 from refinepose_mm.deploy.fold import deploy
+from refinepose_mm.deploy.formats import load_exported
 
 SIZE = (256, 192)
 CPU = torch.device('cpu')
@@ -80,7 +82,7 @@ def rtmpose() -> nn.Module:
 
 
 def through_onnx(model: nn.Module, path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The same exporter and engine for everybody: ONNX by torch, run by ONNX Runtime."""
+    """A peer in ONNX Runtime, by torch's exporter; `refinepose export` writes ours."""
     import onnxruntime
     torch.onnx.export(model, (torch.randn(2, 3, *SIZE), ), dynamo=True, opset_version=18,
                       input_names=['images'], verbose=False,
@@ -100,24 +102,28 @@ def main() -> None:
     args = parser.parse_args()
     init_default_scope('mmpose')
     try:
-        models = {**peers(), 'MMPose RTMPose-m': rtmpose()}
+        others = {**peers(), 'MMPose RTMPose-m': rtmpose()}
     except ImportError as error:
         sys.exit(f'error: transformers does not import ({error}); the docstring of '
                  f'{Path(__file__).name} says how to install it')
     configs = variants('base', SIZE)
     ours = {name: build(configs[name], CPU) for name in OURS}
     ours.update({f'{name}, deploy': deploy(model) for name, model in ours.items()})
-    models.update({name: Forward(model, lambda network, images: network(images, None))
-                   for name, model in ours.items()})
-    print(f'{device_name(CPU)}, {torch.get_num_threads()} threads, torch {torch.__version__}, '
-          f'matrix products at {matmul_rate(CPU, torch.float32) / 1e9:.0f} GMAC/s')
+    models = {**others, **{name: Forward(model, lambda network, images: network(images, None))
+                           for name, model in ours.items()}}
+    where, rates = machine(CPU), product_rates(CPU, torch.float32)
+    print(', '.join(f'{key} {value}' for key, value in where.items()))
+    print(report.rates(rates))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         engines = {}
         if args.exported:
             engines = {f'{name}, onnx': through_onnx(model, Path(folder) / f'{number}.onnx')
-                       for number, (name, model) in enumerate(models.items())
-                       if not name.endswith('deploy')}
+                       for number, (name, model) in enumerate(others.items())}
+            for name in OURS:
+                file = Path(folder) / f'{name}.onnx'
+                export(ours[name], file)
+                engines[f'{name}, onnx'] = load_exported(file, 'f32', trust=True)
         for batch in args.batch:
             images = torch.randn(batch, 3, *SIZE)
             functions = {name: torch.no_grad()(lambda model=model, images=images: model(images))
@@ -125,12 +131,12 @@ def main() -> None:
             functions.update({
                 name: lambda engine=engine, images=images.numpy(): engine(images)
                 for name, engine in engines.items()})
-            result = dict(task='forward', batch=batch, img_size=SIZE, dtype='fp32',
+            result = dict(task='forward', batch=batch, img_size=SIZE, dtype='fp32', rates=rates,
                           seconds=compare(functions, args.rounds, CPU))
             results.append(result)
             print(f'\nbatch {batch}\n\n{report.table(result)}', flush=True)
     if args.output:
-        args.output.write_text(json.dumps(results, indent=1))
+        args.output.write_text(json.dumps(dict(machine=where, results=results), indent=1))
 
 
 if __name__ == '__main__':

@@ -8,7 +8,6 @@ own rate of matrix products tells how much of the hardware each model uses.
 from __future__ import annotations
 
 import argparse
-import datetime
 import importlib
 import itertools
 import json
@@ -30,7 +29,7 @@ from ..models.shortcut_vit import ARCHS
 from . import against, report
 from .case import DTYPES, ENGINES, MODEL_TASKS, PEERS, PRECISIONS, Case, variants
 from .engines import prepare
-from .measure import compare, device_name, matmul_rate, peak_memory
+from .measure import compare, machine, peak_memory, product_rates
 from .tasks import make_decoders
 
 
@@ -82,23 +81,21 @@ def run(args: argparse.Namespace) -> int:
     if args.threads:
         torch.set_num_threads(args.threads)
     device = usable_device(args.device)
-    machine = dict(device=device_name(device), threads=torch.get_num_threads(),
-                   keep_memory=args.keep_memory,
-                   torch=torch.__version__, date=datetime.date.today().isoformat())
-    print(', '.join(f'{key} {value}' for key, value in machine.items()))
+    where = dict(machine(device), keep_memory=args.keep_memory)
+    print(', '.join(f'{key} {value}' for key, value in where.items()))
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for dtype, img_size in itertools.product(args.dtype, args.img_size):
-            rate = matmul_rate(device, DTYPES[dtype])
-            print(f'\n{dtype}: matrix products at {rate / 1e9:.0f} GMAC/s')
+            rates = product_rates(device, DTYPES[dtype])
+            print(f'\n{dtype}: {report.rates(rates)}')
             for task, batch in itertools.product(args.task, args.batch):
                 result = dict(task=task, batch=batch, img_size=img_size, dtype=dtype,
-                              matmul_rate=rate)
+                              rates=rates)
                 result.update(_measure(args, result, device, Path(folder)))
                 results.append(result)
                 print(f'\n{task}, {img_size[0]}x{img_size[1]}, batch {batch}, {dtype}, '
                       f'{args.rounds} rounds\n\n{report.table(result)}', flush=True)
-    measured = dict(machine=machine, arch=args.arch, results=results)
+    measured = dict(machine=where, arch=args.arch, results=results)
     if before:
         print(f'\n{against.compare(before, measured)}')
     if args.output:
@@ -131,7 +128,7 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
                 for model in models}
         measured['share'] = {
             title: macs[cases[title].model] * batch / statistics.median(times)
-            / what['matmul_rate'] for title, times in measured['seconds'].items()}
+            / max(what['rates'].values()) for title, times in measured['seconds'].items()}
     if task in ('train', 'scene'):
         del functions  # their memory is not to be counted
         measured['peak_mib'] = {

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 def table(result: dict) -> str:
     """One result as a Markdown table; the first row is what the ratios refer to.
 
-    The share of the machine's rate stands only where the work is that of the FLOPs counter.
+    The share of the machine's higher rate stands only where the work is that of the FLOPs counter.
     """
-    optional = {'of matmul rate': 'share' in result, 'peak MiB': 'peak_mib' in result}
+    optional = {'of the rate': 'share' in result, 'peak MiB': 'peak_mib' in result}
     names = ['', 'ms per person', 'persons/s', 'spread', 'ratio',
              *[name for name, wanted in optional.items() if wanted]]
     lines = ['| ' + ' | '.join(names) + ' |', '|---' * len(names) + '|']
@@ -31,6 +31,12 @@ def table(result: dict) -> str:
             cells.append('-' if peak is None else f'{peak:.0f}')
         lines.append('| ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines)
+
+
+def rates(of_product: dict[str, float]) -> str:
+    """The machine's rates in words."""
+    return (f'matrix products at {of_product["matmul"] / 1e9:.0f} GMAC/s, '
+            f'1x1 convolutions at {of_product["convolution"] / 1e9:.0f}')
 
 
 def require_picture(path: Path) -> None:
