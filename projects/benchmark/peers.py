@@ -31,6 +31,7 @@ from refinepose_mm.benchmark import report
 from refinepose_mm.benchmark.case import build, variants
 from refinepose_mm.benchmark.measure import compare, machine, product_rates
 from refinepose_mm.benchmark.tasks import NUM_KEYPOINTS
+from refinepose_mm.deploy.devices import onnx_options, onnx_session
 from refinepose_mm.deploy.export import export
 from refinepose_mm.deploy.fold import deploy
 from refinepose_mm.deploy.formats import load_exported
@@ -83,13 +84,10 @@ def rtmpose() -> nn.Module:
 
 def through_onnx(model: nn.Module, path: Path) -> Callable[[np.ndarray], list[np.ndarray]]:
     """A peer in ONNX Runtime, by torch's exporter; `refinepose export` writes ours."""
-    import onnxruntime
     torch.onnx.export(model, (torch.randn(2, 3, *SIZE), ), dynamo=True, opset_version=18,
                       input_names=['images'], verbose=False,
                       dynamic_shapes=({0: torch.export.Dim('batch', min=1)}, )).save(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    session = onnx_session(str(path), 'cpu', onnx_options())
     return lambda images: session.run(None, dict(images=images))
 
 

@@ -13,7 +13,6 @@ import contextlib
 import io
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -30,6 +29,7 @@ from refinepose_mm.cli import main as refinepose
 from refinepose_mm.deploy import media, predict, predictor, results, video
 from refinepose_mm.deploy.detectors import Detector
 from refinepose_mm.engine.memory import keep_memory
+from refinepose_mm.ops.processor import processor_name
 
 SIZE = (640, 480)
 DETECTOR = """_base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
@@ -218,7 +218,7 @@ def main() -> None:
         args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(json.dumps(dict(
             frames=args.frames, seconds=times, parts=parts, threads=torch.get_num_threads(),
-            load=os.getloadavg(), machine=platform.processor(), cores=os.cpu_count(),
+            load=os.getloadavg(), machine=processor_name(), cores=os.cpu_count(),
             torch=torch.__version__), indent=1) + '\n')
 
 

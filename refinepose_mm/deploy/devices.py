@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from .config import usable_device
 
 if TYPE_CHECKING:
     import onnxruntime
     import openvino
-    import torch
 
 CPU = 'cpu'
 SUFFIX = 'ExecutionProvider'  # of the names of ONNX Runtime's providers
@@ -21,6 +22,19 @@ SUFFIX = 'ExecutionProvider'  # of the names of ONNX Runtime's providers
 
 class DeviceError(ValueError):
     """A device that the engine of a file has not."""
+
+
+def onnx_options() -> onnxruntime.SessionOptions:
+    """Options of a session: torch's number of threads, which wait without work after each call.
+
+    ONNX Runtime's threads else go on spinning, and take the cores from whatever runs next: a second
+    session, such as a detector's, or torch (docs/speed.md).
+    """
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry('session.force_spinning_stop', '1')
+    return options
 
 
 def onnx_session(path: str, device: str,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import reason
-from .devices import CPU, DeviceError, moved, onnx_session, openvino_device
+from .devices import CPU, DeviceError, moved, onnx_options, onnx_session, openvino_device
 from .metadata import KEY, from_text
 
 if TYPE_CHECKING:
@@ -156,10 +156,7 @@ def _relabel_onnx(path: Path, target: Path, metadata: str) -> None:
 
 
 def _load_onnx(path: Path, precision: str, device: str) -> Engine:
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnx_session(str(path), device, options)
+    session = onnx_session(str(path), device, onnx_options())
     return Engine(lambda images: session.run(None, {INPUT: images}), len(session.get_outputs()),
                   session.get_modelmeta().custom_metadata_map.get(KEY))
 

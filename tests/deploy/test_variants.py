@@ -13,7 +13,13 @@ from peaks import give_peaks
 
 from refinepose_mm import cli
 from refinepose_mm.deploy import export as export_module
-from refinepose_mm.deploy.devices import DeviceError, moved, onnx_session, openvino_device
+from refinepose_mm.deploy.devices import (
+    DeviceError,
+    moved,
+    onnx_options,
+    onnx_session,
+    openvino_device,
+)
 from refinepose_mm.deploy.export import export
 from refinepose_mm.deploy.formats import TARGETS, load_exported
 from refinepose_mm.deploy.portable import portable
@@ -150,6 +156,13 @@ def test_onnx_runtime_never_falls_back_in_silence(runtime):
     runtime.loads = False
     with pytest.raises(DeviceError, match='did not load, and onnxruntime fell back to CPU'):
         onnx_session('model.onnx', 'cuda', None)
+
+
+def test_threads_of_onnx_runtime_stop_spinning_after_each_call():
+    pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+    options = onnx_options()
+    assert options.intra_op_num_threads == torch.get_num_threads()
+    assert options.get_session_config_entry('session.force_spinning_stop') == '1'
 
 
 def test_openvino_and_torch_have_names_of_their_own():

@@ -10,6 +10,7 @@ import torch
 
 from ...compat import nms
 from ..config import reason, require_file
+from ..devices import CPU, onnx_options, onnx_session
 from ..formats import require
 from .families import FAMILIES, Found, Size, recognised
 from .letterbox import letterbox
@@ -44,11 +45,9 @@ class Session(NamedTuple):
 
 def _open_onnx(path: Path) -> Session:
     require(('onnxruntime', ))
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
+    options = onnx_options()
     options.log_severity_level = 3  # warnings about shapes are not for users
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    session = onnx_session(str(path), CPU, options)
     inputs = session.get_inputs()
     shapes = [tuple(side if isinstance(side, int) and side > 0 else -1 for side in each.shape)
               for each in inputs]
