@@ -38,8 +38,15 @@ def count(config: dict, img_size: tuple[int, int]) -> tuple[int, int]:
     with DefaultScope.overwrite_default_scope('mmpose'), torch.device('meta'):
         network = _HeatmapNetwork(MODELS.build(config)).eval()
     network.to_empty(device='cpu')  # the counter traces a real pass; weights do not matter
-    info = get_model_complexity_info(
-        network, input_shape=(3, *img_size), show_table=False, show_arch=False)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    # The counter warns of each operator without a rule; none of these multiplies.
+    logger.setLevel(logging.ERROR)
+    try:
+        info = get_model_complexity_info(
+            network, input_shape=(3, *img_size), show_table=False, show_arch=False)
+    finally:
+        logger.setLevel(level)
     return sum(p.numel() for p in network.parameters()), info['flops']
 
 
@@ -54,8 +61,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a Markdown table."""
     img_size = tuple(args.img_size)
-    # The counter warns of each operator without a rule; none of these multiplies.
-    MMLogger.get_current_instance().setLevel(logging.ERROR)
     print(f'Input {img_size[0]}x{img_size[1]}, {NUM_KEYPOINTS} keypoints.\n')
     print('| encoder | RefinePose params (M) | GMACs | ViTPose params (M) | GMACs |')
     print('|---|---|---|---|---|')

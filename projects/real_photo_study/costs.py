@@ -8,9 +8,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-
-from mmengine.logging import MMLogger
 
 from refinepose_mm.complexity import count
 from refinepose_mm.models.shortcut_vit import resolve_arch
@@ -58,7 +55,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--arch', nargs='+', default=['small', 'base', 'large', 'huge'])
     args = parser.parse_args()
-    MMLogger.get_current_instance().setLevel(logging.ERROR)  # operators without a rule
     ratios: dict[str, list[str]] = {}
     for arch in args.arch:
         _, reference = count(vitpose(arch, SIZE), SIZE)
