@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from .models.shortcut_vit import resolve_arch
 
+# Blocks that a lean model keeps, 3/4 to 7/8 of them, and blocks per group.
+LEAN = dict(tiny=(3, 3), small=(10, 5), base=(10, 5), large=(20, 4), huge=(28, 4))
 VITPOSE_HEADS = ('classic', 'simple')
 DECONV_CHANNELS = (256, 256)
 
@@ -33,6 +35,28 @@ def refinepose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192)
              stem=dict(type='GradualEmbedding', **(stem or {}))),
         dict(type='FusionHead', in_channels=resolve_arch(arch).embed_dims,
              out_channels=num_keypoints, **(head or {})))
+
+
+def refinepose_lean(arch: str = 'base', img_size: tuple[int, int] = (256, 192),
+                    num_keypoints: int = 17) -> dict:
+    """RefinePose at ViTPose's cost: its stem and shortcuts, the classic head, fewer blocks.
+
+    This is ours, not the paper's.
+
+    Args:
+        arch: Name of an encoder size.
+        img_size: Input height and width in pixels, multiples of 16.
+        num_keypoints: K.
+
+    Returns:
+        The config of a ``TopdownPoseEstimator``.
+    """
+    num_layers, group_size = LEAN[arch]
+    widths = resolve_arch(arch)._replace(num_layers=num_layers).as_config()
+    # The classic head does not unpool.
+    config = refinepose(widths, img_size, num_keypoints, stem=dict(position_stages=()))
+    config['backbone']['group_size'] = group_size
+    return dict(config, head=vitpose(arch, img_size, num_keypoints)['head'])
 
 
 def vitpose(arch: str | dict = 'base', img_size: tuple[int, int] = (256, 192),

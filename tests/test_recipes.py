@@ -4,7 +4,7 @@ import pytest
 from conftest import ROOT
 from mmengine.config import Config
 
-from refinepose_mm.recipes import refinepose, vitpose
+from refinepose_mm.recipes import refinepose, refinepose_lean, vitpose
 
 TRAINING_ONLY = ('init_cfg', 'drop_path_rate', 'with_cp')
 
@@ -32,6 +32,16 @@ def test_recipes_are_the_configs_models(recipe, letter, arch, data, size, keypoi
     config = Config.fromfile(ROOT / f'configs/{recipe.__name__}_vit{letter}_{data}.py')
     expected = network(config.model.to_dict())
     assert network(recipe(arch, size, keypoints)) == expected
+
+
+@pytest.mark.parametrize('letter, arch', [
+    ('s', 'small'), ('b', 'base'), ('l', 'large'), ('h', 'huge')])
+def test_lean_models_are_those_of_the_configs(letter, arch):
+    config = Config.fromfile(ROOT / f'configs/refinepose_lean_vit{letter}_coco.py')
+    recipe = network(refinepose_lean(arch))
+    if recipe['backbone']['group_size'] == 4:  # the default
+        del recipe['backbone']['group_size']
+    assert recipe == network(config.model.to_dict())
 
 
 def test_the_codecs_have_the_same_sizes():

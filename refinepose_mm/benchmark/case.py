@@ -13,7 +13,7 @@ from torch import nn
 
 from ..deploy.formats import TARGETS
 from ..models.shortcut_vit import ARCHS
-from ..recipes import refinepose, vitpose
+from ..recipes import refinepose, refinepose_lean, vitpose
 
 PEERS = ('MMPose ViTPose', 'MMPose ViTPose simple')  # on mmpretrain's backbone
 MODEL_TASKS = ('forward', 'predict', 'train', 'scene')
@@ -74,7 +74,8 @@ def variants(arch: str, img_size: tuple[int, int]) -> dict[str, dict]:
         'ViTPose': vitpose(arch, img_size),
         'ViTPose simple': vitpose(arch, img_size, head='simple'),
         'RefinePose': refinepose(arch, img_size),
-        'RefinePose taper': refinepose(arch, img_size, head=dict(channel_match='taper'))}
+        'RefinePose taper': refinepose(arch, img_size, head=dict(channel_match='taper')),
+        'RefinePose lean': refinepose_lean(arch, img_size)}
     kept = copy.deepcopy(ours['RefinePose'])
     for part in ('backbone', 'head'):
         kept[part]['recompute'] = False

@@ -88,6 +88,7 @@ class EncoderWeights:
         expert: Which data set's expert of a ViTPose++ to take: 'coco', 'aic', 'mpii', 'ap10k',
             'apt36k' or 'wholebody'.
         source_format: Name of the file's format, for keys that several have.
+        first_blocks: Take the first blocks of an encoder that has more than the backbone.
 
     LayerScales are folded into the layers before them, or kept, if the backbone's arch has them.
 
@@ -97,24 +98,26 @@ class EncoderWeights:
     """
 
     def __init__(self, checkpoint: str, num_heads: int | None = None, expert: str | None = None,
-                 source_format: str | None = None):
+                 source_format: str | None = None, first_blocks: bool = False):
         self.checkpoint = checkpoint
         self.num_heads = num_heads
         self.expert = expert
         self.source_format = source_format
+        self.first_blocks = first_blocks
 
     def __call__(self, backbone: ShortcutViT) -> None:
         """Load the encoder, and log once what became of every key."""
         weights, meta = open_checkpoint(self.checkpoint)
         report = load_encoder(backbone, weights, self.checkpoint, meta=meta,
                               num_heads=self.num_heads, expert=self.expert,
-                              source_format=self.source_format)
+                              source_format=self.source_format, first_blocks=self.first_blocks)
         print_log(f'{self.checkpoint}: {report}', logger='current')
 
 
 def load_encoder(backbone: ShortcutViT, weights: dict[str, Tensor], source: str | Path, *,
                  meta: dict[str, Any] = {}, num_heads: int | None = None,
-                 expert: str | None = None, source_format: str | None = None) -> Report:
+                 expert: str | None = None, source_format: str | None = None,
+                 first_blocks: bool = False) -> Report:
     """Load the encoder from a checkpoint of any known format.
 
     If the stem types differ, the checkpoint's stem is ignored; if they are equal, every key must
@@ -128,15 +131,17 @@ def load_encoder(backbone: ShortcutViT, weights: dict[str, Tensor], source: str 
         num_heads: See :class:`EncoderWeights`.
         expert: See :class:`EncoderWeights`.
         source_format: See :class:`EncoderWeights`.
+        first_blocks: See :class:`EncoderWeights`.
 
     Raises:
         ValueError: See :class:`EncoderWeights`; the backbone is unchanged then.
     """
     return load_source(backbone, describe(weights, str(source), meta=meta, num_heads=num_heads,
-                                          expert=expert, source_format=source_format))
+                                          expert=expert, source_format=source_format),
+                       first_blocks)
 
 
-def load_source(backbone: ShortcutViT, source: Source) -> Report:
+def load_source(backbone: ShortcutViT, source: Source, first_blocks: bool = False) -> Report:
     """Load the encoder of a checkpoint that :func:`~.source.describe` has recognised.
 
     Raises:
@@ -146,6 +151,8 @@ def load_source(backbone: ShortcutViT, source: Source) -> Report:
                       source.name, backbone.arch.layer_scale)
     target = backbone.state_dict()
     stem_is_new = _drop_another_stem(encoder, target)
+    if first_blocks:
+        _drop_further_blocks(encoder, len(backbone.layers))
     fresh = [name for name in target if name not in encoder.tensors
              and (FRESH.fullmatch(name) or stem_is_new and name.startswith(STEM))]
     called = f'{source.name} ({source.format.name})'
@@ -179,6 +186,16 @@ def _drop_another_stem(encoder: Encoder, target: dict[str, Tensor]) -> bool:
         if name.startswith(STEM) or name.startswith('pre_norm.') and name not in target:
             encoder.drop(name)
     return True
+
+
+def _drop_further_blocks(encoder: Encoder, kept: int) -> None:
+    """Leave out the blocks that the backbone does not have."""
+    found = encoder.num_layers
+    for name in list(encoder.tensors):
+        if name.startswith('layers.') and int(name.split('.')[1]) >= kept:
+            encoder.drop(name)
+    if found > kept:
+        encoder.notes.append(f'blocks: {found} -> {kept}, the first ones')
 
 
 def _require_fit(backbone: ShortcutViT, encoder: Encoder, fresh: list[str], source: str) -> None:

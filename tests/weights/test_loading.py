@@ -552,3 +552,20 @@ def test_bad_calls_of_the_command_end_in_one_line(tmp_path, capsys):
         assert main(['weights', *words]) == 2
         error = capsys.readouterr().err
         assert message in error and error.count('\n') == 1
+
+
+def test_the_first_blocks_of_a_deeper_encoder_on_request_alone():
+    arch = dict(embed_dims=16, num_layers=3, num_heads=2, feedforward_channels=32)
+    source = ShortcutViT(arch, (32, 32), dict(type='PatchEmbedding'), 'none')
+    weights = {f'backbone.{name}': value for name, value in source.state_dict().items()}
+    backbone = ShortcutViT(dict(arch, num_layers=2), (32, 32), shortcut='none')
+    with pytest.raises(ValueError, match='does not fit .* 2 blocks.: unknown: layers'):
+        load_encoder(backbone, weights, 'deep.pth', num_heads=2)
+    report = load_encoder(backbone, weights, 'deep.pth', num_heads=2, first_blocks=True)
+    assert 'blocks: 3 -> 2, the first ones' in report.verdict()
+    assert sum(key.startswith('backbone.layers.2.') for key in report.left_out) == 12
+    for name, value in backbone.layers.state_dict().items():
+        assert torch.equal(value, source.layers.state_dict()[name])
+    same = load_encoder(ShortcutViT(arch, (32, 32), shortcut='none'), weights, 'deep.pth',
+                        num_heads=2, first_blocks=True)
+    assert 'blocks' not in same.verdict()
