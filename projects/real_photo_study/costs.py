@@ -11,7 +11,7 @@ import argparse
 
 from refinepose_mm.complexity import count
 from refinepose_mm.models.shortcut_vit import resolve_arch
-from refinepose_mm.recipes import refinepose, vitpose
+from refinepose_mm.recipes import refinepose, refinepose_lean, vitpose
 
 SIZE = (256, 192)
 CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolutions
@@ -19,8 +19,7 @@ CLASSIC, WIDE, HALF = 256, 192, 128  # channels of the classic head's deconvolut
 
 def forms(arch: str) -> dict[str, dict]:
     """Configs at an encoder size, by the row of the study that has the same form."""
-    widths = resolve_arch(arch)
-    width = widths.embed_dims
+    width = resolve_arch(arch).embed_dims
 
     def stem_classic(channels: int, **stem: object) -> dict:
         config = refinepose(arch, SIZE, stem=stem)
@@ -32,17 +31,19 @@ def forms(arch: str) -> dict[str, dict]:
         config['backbone']['stem'] = dict(type='EarlyConvEmbedding')
         return config
 
-    # Five sixths of the blocks, in groups of two; the study's row has three quarters.
-    fewer = widths._replace(num_layers=widths.num_layers * 5 // 12 * 2).as_config()
-    shallow = refinepose(fewer, SIZE, head=dict(channel_match='taper'))
-    shallow['backbone']['group_size'] = 2
+    lean = refinepose_lean(arch, SIZE)  # 5/6 to 7/8 of the blocks; rows *_shallow have 3/4
+    taper = refinepose(arch, SIZE, head=dict(channel_match='taper'))
     return {
         'refinepose': refinepose(arch, SIZE),
-        'refinepose_taper': refinepose(arch, SIZE, head=dict(channel_match='taper')),
-        'refinepose_taper_shallow': shallow,
+        'refinepose_taper': taper,
+        'refinepose_taper_shallow': dict(taper, backbone=dict(
+            lean['backbone'], stem=taper['backbone']['stem'])),
         'refinepose_half': refinepose(arch, SIZE, stem=dict(base_channels=width // 16),
                                       head=dict(channels=width // 2)),
         'stem_and_shortcut_classic': stem_classic(CLASSIC),
+        'stem_classic_shallow': lean,
+        'stem_half_classic': stem_classic(CLASSIC, base_channels=width // 16),
+        'stem_max_pool_classic': stem_classic(CLASSIC, conv=False, aggregate=False),
         'stem_classic_half': stem_classic(HALF),
         'stem_classic_half_pooling': stem_classic(HALF, conv=False),
         'stem_classic_wide_pooling': stem_classic(WIDE, conv=False),

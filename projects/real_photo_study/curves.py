@@ -33,6 +33,7 @@ QUESTIONS = dict(
         'stem_conv_max_pool': 'convolution + pooling',
         'stem_max_pool': 'pooling',
         'stem_conv': 'convolution',
+        'early_conv_classic': 'ViTPose, early convolutions',
         'vitpose_classic': 'ViTPose: patches, classic head'}),
     decoder=Question('Which part of the decoder helps?', {
         'stem_and_shortcut_classic': 'classic head',
@@ -56,18 +57,19 @@ QUESTIONS = dict(
         'transplant_fusion@lr=1e-3': 'transplant, FusionHead',
         'pretrained_more_gated': 'its encoder alone',
         'refinepose@validate=1': 'from scratch'}))
-EPOCHS = Question('Does it hold with three times the epochs?', {
+RATES = Question('Which learning rate?', {
     'stem_and_shortcut_classic': 'RefinePose stem, classic head',
     'refinepose': 'RefinePose',
     'vitpose_classic': 'ViTPose'})
-RATES = Question('Which learning rate?', EPOCHS.labels)
+EPOCHS = Question('Does it hold with three times the epochs?', {
+    **RATES.labels, 'early_conv_classic': 'ViTPose, early convolutions'})
 COSTS = Question('What does accuracy cost?', {
     'vitpose_classic': 'ViTPose',
     'early_conv_classic': 'ViTPose, early convolutions',
     'stem_and_shortcut_classic': 'RefinePose stem, classic head',
     'refinepose': 'RefinePose',
     'refinepose_taper': 'RefinePose, taper',
-    'refinepose_taper_shallow@warmup=500': 'taper, 6 of 8 blocks',
+    'stem_classic_shallow@warmup=500': 'lean: classic head, 6 of 8 blocks',
     'stem_classic_half_pooling@warmup=500': 'pooling stem, half classic head',
     'refinepose_half@warmup=500': 'stem and FusionHead half as wide'})
 
