@@ -17,6 +17,7 @@ name                       what it does
 :func:`load_encoder`       loads a pretrained ViT encoder of any known format into a backbone
 :func:`read_checkpoint`    reads the tensors of a checkpoint, local or by URL, and executes nothing
 :func:`refinepose`         is the config of RefinePose, to build or to change
+:func:`refinepose_lean`    is the config of RefinePose-lean, which costs what ViTPose does
 :func:`vitpose`            is the config of ViTPose, to build or to change
 =========================  ======================================================================
 """
@@ -31,11 +32,11 @@ from .deploy.poses import Poses
 from .deploy.predictor import BatchPredictor, Scene
 from .deploy.quantize import quantize
 from .deploy.tracking import Tracker
-from .recipes import refinepose, vitpose
+from .recipes import refinepose, refinepose_lean, vitpose
 from .weights import load_encoder
 
 __all__ = [
     'BatchPredictor', 'Detector', 'Poses', 'Scene', 'Tracker', 'deploy', 'export', 'export_page',
     'load_encoder', 'load_exported', 'load_model', 'quantize', 'read_checkpoint', 'refinepose',
-    'vitpose'
+    'refinepose_lean', 'vitpose'
 ]

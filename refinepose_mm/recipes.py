@@ -50,7 +50,12 @@ def refinepose_lean(arch: str = 'base', img_size: tuple[int, int] = (256, 192),
 
     Returns:
         The config of a ``TopdownPoseEstimator``.
+
+    Raises:
+        ValueError: For an unknown name.
     """
+    if arch not in LEAN:
+        raise ValueError(f'arch must be one of {", ".join(LEAN)}, got {arch!r}')
     num_layers, group_size = LEAN[arch]
     widths = resolve_arch(arch)._replace(num_layers=num_layers).as_config()
     # The classic head does not unpool.

@@ -44,6 +44,11 @@ def test_lean_models_are_those_of_the_configs(letter, arch):
     assert recipe == network(config.model.to_dict())
 
 
+def test_a_lean_model_of_an_unknown_size_is_refused():
+    with pytest.raises(ValueError, match="one of tiny, small, base, large, huge, got 'b'"):
+        refinepose_lean('b')
+
+
 def test_the_codecs_have_the_same_sizes():
     config = Config.fromfile(ROOT / 'configs/refinepose_vitb_coco.py')
     decoder = dict(config.model.head.decoder)

@@ -42,7 +42,6 @@ def forms(arch: str) -> dict[str, dict]:
                                       head=dict(channels=width // 2)),
         'stem_and_shortcut_classic': stem_classic(CLASSIC),
         'stem_classic_shallow': lean,
-        'stem_half_classic': stem_classic(CLASSIC, base_channels=width // 16),
         'stem_max_pool_classic': stem_classic(CLASSIC, conv=False, aggregate=False),
         'stem_classic_half': stem_classic(HALF),
         'stem_classic_half_pooling': stem_classic(HALF, conv=False),

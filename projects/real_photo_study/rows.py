@@ -44,7 +44,7 @@ CHANGED: dict[str, str | None] = {
         'refinepose_half', 'refinepose_half_taper', 'refinepose_half_stem',
         'refinepose_half_decoder', 'refinepose_taper_shallow', 'stem_classic_half',
         'stem_classic_half_pooling', 'stem_classic_half_narrow', 'stem_classic_wide_pooling',
-        'stem_classic_shallow', 'stem_classic_half_shallow', 'stem_half_classic',
+        'stem_classic_shallow', 'stem_classic_half_shallow',
         'stem_max_pool_classic', 'early_conv_classic_half')),
     # Beside rows that start from trained weights, with a score for each epoch.
     'refinepose@validate=1': None,

@@ -2,7 +2,7 @@
 
 A timing alone says little on a shared machine: what is compared runs in turns (A, B, A, B),
 and medians are taken over the rounds. Each figure is read as a ratio to the first. The machine's
-own rate of matrix products tells how much of the hardware each model uses.
+own rate of products tells how much of the hardware each model uses.
 """
 
 from __future__ import annotations
@@ -128,7 +128,8 @@ def _measure(args: argparse.Namespace, what: dict, device: torch.device, folder:
                 for model in models}
         measured['share'] = {
             title: macs[cases[title].model] * batch / statistics.median(times)
-            / max(what['rates'].values()) for title, times in measured['seconds'].items()}
+            / max(what['rates'].values()) for title, times in measured['seconds'].items()
+            if cases[title].engine not in PRECISIONS}  # these multiply in another precision
     if task in ('train', 'scene'):
         del functions  # their memory is not to be counted
         measured['peak_mib'] = {

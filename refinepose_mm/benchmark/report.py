@@ -25,7 +25,8 @@ def table(result: dict) -> str:
         cells = [name, f'{median / result["batch"] * 1e3:.4g}', f'{result["batch"] / median:.3g}',
                  f'{(high - low) / median:.0%}', f'{median / reference:.2f}']
         if 'share' in result:
-            cells.append(f'{result["share"][name]:.0%}')
+            share = result['share'].get(name)
+            cells.append('-' if share is None else f'{share:.0%}')
         if 'peak_mib' in result:
             peak = result['peak_mib'].get(name)
             cells.append('-' if peak is None else f'{peak:.0f}')

@@ -25,9 +25,9 @@ class DeviceError(ValueError):
 
 
 def onnx_options() -> onnxruntime.SessionOptions:
-    """Options of a session: torch's number of threads, which wait without work after each call.
+    """Options of a session: as many threads as torch has, which sleep after each call.
 
-    ONNX Runtime's threads else go on spinning, and take the cores from whatever runs next: a second
+    They would go on spinning otherwise, and take the cores from whatever runs next: a second
     session, such as a detector's, or torch (docs/speed.md).
     """
     import onnxruntime

@@ -88,7 +88,8 @@ class EncoderWeights:
         expert: Which data set's expert of a ViTPose++ to take: 'coco', 'aic', 'mpii', 'ap10k',
             'apt36k' or 'wholebody'.
         source_format: Name of the file's format, for keys that several have.
-        first_blocks: Take the first blocks of an encoder that has more than the backbone.
+        first_blocks: Take the first blocks of an encoder that has more than the backbone; its
+            last LayerNorm, too.
 
     LayerScales are folded into the layers before them, or kept, if the backbone's arch has them.
 
@@ -143,6 +144,11 @@ def load_encoder(backbone: ShortcutViT, weights: dict[str, Tensor], source: str 
 
 def load_source(backbone: ShortcutViT, source: Source, first_blocks: bool = False) -> Report:
     """Load the encoder of a checkpoint that :func:`~.source.describe` has recognised.
+
+    Args:
+        backbone: What to load into.
+        source: The recognised checkpoint.
+        first_blocks: See :class:`EncoderWeights`.
 
     Raises:
         ValueError: As for :func:`load_encoder`.

@@ -13,6 +13,8 @@ from peaks import give_peaks
 
 from refinepose_mm import cli
 from refinepose_mm.deploy import export as export_module
+from refinepose_mm.deploy import formats
+from refinepose_mm.deploy.detectors import exported
 from refinepose_mm.deploy.devices import (
     DeviceError,
     moved,
@@ -163,6 +165,20 @@ def test_threads_of_onnx_runtime_stop_spinning_after_each_call():
     options = onnx_options()
     assert options.intra_op_num_threads == torch.get_num_threads()
     assert options.get_session_config_entry('session.force_spinning_stop') == '1'
+
+
+@pytest.mark.parametrize('module, opens', [
+    (formats, lambda: formats._load_onnx(Path('model.onnx'), 'f32', 'cpu')),
+    (exported, lambda: exported._open_onnx(Path('model.onnx')))])
+def test_models_and_detectors_are_opened_with_these_options(module, opens, monkeypatch):
+    pytest.importorskip('onnxruntime', reason='onnxruntime is not installed')
+
+    def refuse(path, device, options):
+        raise DeviceError(options.get_session_config_entry('session.force_spinning_stop'))
+
+    monkeypatch.setattr(module, 'onnx_session', refuse)
+    with pytest.raises(DeviceError, match='^1$'):
+        opens()
 
 
 def test_openvino_and_torch_have_names_of_their_own():
