@@ -37,6 +37,9 @@ COMMANDS = {  # name: (module, summary)
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
 }
 NOT_DONE = 2
+# Rounds that a waiting thread of torch (libgomp) spins before it sleeps. By default they are so
+# many that beside other work a step takes several times as long (docs/speed.md).
+SPINS = '1000'
 USER_ERRORS = (OSError, ValueError, ImportError, FloatingPointError)  # written for people
 
 
@@ -49,6 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ.setdefault('GOMP_SPINCOUNT', SPINS)  # read when torch is imported
     argv = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in argv if word in COMMANDS), None)
     ours = argv.index('run') if chosen == 'run' else len(argv)  # the rest is the script's

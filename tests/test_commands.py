@@ -1,6 +1,9 @@
 """Every command, from its words to what it prints and writes."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -122,3 +125,22 @@ def test_the_former_place_of_deploy_says_where_it_is():
         assert former.deploy is deploy
     with pytest.raises(AttributeError):
         _ = former.fly
+
+
+@pytest.mark.parametrize('given, spins', [
+    ({}, '1000'), ({'GOMP_SPINCOUNT': '7'}, '7'), ({'OMP_WAIT_POLICY': 'ACTIVE'}, None)])
+def test_threads_spin_for_a_short_time_unless_the_user_says_otherwise(given, spins, monkeypatch):
+    for name in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY'):
+        monkeypatch.setenv(name, given.get(name, ''))  # so that it is restored
+        if name not in given:
+            monkeypatch.delenv(name)
+    with pytest.raises(SystemExit):
+        cli.main(['--version'])
+    assert os.environ.get('GOMP_SPINCOUNT') == spins
+    assert os.environ.get('OMP_WAIT_POLICY') == given.get('OMP_WAIT_POLICY')
+
+
+def test_torch_is_not_imported_before_a_command_is_chosen():
+    """Its threads read the environment when it is."""
+    code = "import sys, refinepose_mm.cli; print('torch' in sys.modules)"
+    assert subprocess.check_output([sys.executable, '-c', code], text=True).strip() == 'False'
