@@ -37,8 +37,8 @@ COMMANDS = {  # name: (module, summary)
     'doctor': ('doctor', 'say what is installed, repaired and missing'),
 }
 NOT_DONE = 2
-# Rounds that a waiting thread of torch (libgomp) spins before it sleeps. By default they are so
-# many that beside other work a step takes several times as long (docs/speed.md).
+# Rounds that a waiting thread of torch (libgomp) spins before it sleeps. The default costs time
+# beside other work; this one costs none alone (docs/speed.md).
 SPINS = '1000'
 USER_ERRORS = (OSError, ValueError, ImportError, FloatingPointError)  # written for people
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.registry import init_default_scope
@@ -26,7 +27,7 @@ from mmengine.runner import Runner
 from mmpose.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from refinepose_mm.ops.processor import processor_name
+from refinepose_mm.benchmark.measure import machine
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs' / 'refinepose_vitb_coco.py'
 PERSONS_PER_PHOTO = 2.3  # of COCO train2017's photos with keypoints
@@ -97,7 +98,7 @@ def main() -> None:
     args = parser.parse_args()
     init_default_scope('mmpose')
     config = Config.fromfile(CONFIG)
-    result = dict(machine=processor_name(), persons=args.persons, workers=args.workers)
+    result = dict(machine=machine(torch.device('cpu')), persons=args.persons, workers=args.workers)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(args.photo, Path(folder) / 'photo.jpg')
         height, width = cv2.imread(str(args.photo)).shape[:2]
